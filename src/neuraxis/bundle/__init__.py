@@ -1,0 +1,1 @@
+"""A model as one file: weights, recipe, labels and card, without code."""

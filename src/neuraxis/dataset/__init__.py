@@ -1,0 +1,1 @@
+"""Cases, labels, splits, and the checks on them."""

@@ -1,0 +1,192 @@
+"""Files that are whole or not there: atomic writing, locks, hashes, and the one safe extraction of archives."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import stat
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from neuraxis.errors import BundleError, DataError, ResourceError, UsageError
+
+MAX_MEMBERS = 10_000
+MAX_EXTRACTED_BYTES = 20 * 2**30
+MAX_RATIO = 200
+
+
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """Raise `UsageError` where `path` exists and overwriting was not asked for."""
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path} exists already. Name another place with --into, or allow it with --overwrite.")
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path, overwrite: bool = True) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; on success it is synced to disk and renamed to `path`.
+
+    After an exception nothing is left behind, and an existing `path` is untouched. The temporary name keeps
+    the suffixes of `path`, so that writers which look at them behave.
+
+    Raises:
+        UsageError: `path` exists and `overwrite` is false.
+        ResourceError: the folder cannot be written to, or the disk is full.
+    """
+    path = Path(path)
+    refuse_existing(path, overwrite)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".part-", suffix=path.name[-60:], dir=path.parent)
+    except OSError as error:
+        raise ResourceError(f"{path.parent}: cannot be written to ({error.strerror}). Choose another --into.") from error
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        _sync(part)
+        part.chmod(0o666 & ~_umask())
+        os.replace(part, path)
+        _sync(path.parent)
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, str(part)):
+            raise ResourceError(f"{path}: could not be written ({error.strerror}).") from error
+        raise
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str, overwrite: bool = True) -> None:
+    """Write UTF-8 text atomically."""
+    with atomic_path(path, overwrite) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any, overwrite: bool = True) -> None:
+    """Write JSON atomically; NaN and infinity become null, as strict readers need it."""
+    write_text(path, json.dumps(_finite(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n", overwrite)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        DataError: it is missing or not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file.") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: is not valid JSON ({error}). Mend or remove it.") from error
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Hold the only writer's place in `folder`; the system frees it when the process dies, however it dies.
+
+    Raises:
+        ResourceError: another process holds it.
+    """
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ResourceError(
+                f"{folder}: another neuraxis process is writing here. Wait for it or name another --into."
+            ) from error
+        yield
+
+
+def extract_zip(archive: Path, into: Path) -> None:
+    """Extract a zip whose every member was checked first: no code runs and nothing leaves `into`.
+
+    Raises:
+        BundleError: not a zip, or a member that is absolute, climbs out, is a link, comes twice or is a bomb.
+    """
+    try:
+        with zipfile.ZipFile(archive) as content:
+            members = content.infolist()
+            check_members(archive, members)
+            for member in members:
+                content.extract(member, into)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise BundleError(f"{archive}: is not a readable zip archive ({error}). Fetch it again.") from error
+
+
+def check_members(archive: Path, members: list[zipfile.ZipInfo]) -> None:
+    """Refuse an archive with a member that must not be extracted (see `extract_zip`)."""
+    if len(members) > MAX_MEMBERS:
+        raise BundleError(f"{archive}: holds {len(members)} files, more than {MAX_MEMBERS}. It is refused.")
+    seen: set[str] = set()
+    for member in members:
+        name = member.filename
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or "\0" in name or not path.parts:
+            raise BundleError(f"{archive}: member '{name}' would leave the folder. The archive is refused.")
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise BundleError(f"{archive}: member '{name}' is a link. The archive is refused.")
+        if str(path).casefold() in seen:
+            raise BundleError(f"{archive}: member '{name}' is there twice. The archive is refused.")
+        seen.add(str(path).casefold())
+        if member.file_size > max(2**20, member.compress_size * MAX_RATIO):
+            raise BundleError(f"{archive}: member '{name}' unpacks to {member.file_size} bytes, a bomb. It is refused.")
+    if sum(member.file_size for member in members) > MAX_EXTRACTED_BYTES:
+        raise BundleError(f"{archive}: unpacks to more than {MAX_EXTRACTED_BYTES >> 30} GiB. It is refused.")
+
+
+def cache_folder() -> Path:
+    """Return the folder for caches that may be deleted at any time; a temporary one where home is not writable."""
+    try:
+        folder = Path.home() / ".cache" / "neuraxis"
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    except (OSError, RuntimeError):
+        pass
+    folder = Path(tempfile.gettempdir()) / f"neuraxis-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():
+        raise ResourceError(f"{folder}: belongs to another user and cannot hold the cache. Set HOME to a writable folder.")
+    return folder
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, float):
+        return content if content - content == 0 else None
+    if isinstance(content, dict):
+        return {str(key): _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    if isinstance(content, Path):
+        return str(content)
+    if hasattr(content, "item") and not isinstance(content, str | int | bool):
+        return _finite(content.item())
+    return content
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

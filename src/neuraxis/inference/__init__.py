@@ -1,0 +1,1 @@
+"""From a scan and a bundle to a prediction."""

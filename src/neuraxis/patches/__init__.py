@@ -1,0 +1,1 @@
+"""Cutting prepared volumes into patches and merging predictions back."""

@@ -1,0 +1,1 @@
+"""Each chain of rooms as one public function."""

@@ -1,0 +1,85 @@
+"""An image in space.
+
+A `Volume` is an array (C, X, Y, Z) and the canonical `Grid` that it lies on. `Stored` remembers how the file laid
+the same voxels out, so that a result goes back exactly: `volume.stored.from_canonical(labels)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from neuraxis.volume.grid import Grid, nearest_axes
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """How a file laid its voxels out.
+
+    Attributes:
+        grid: shape and affine as stored.
+        axes: canonical axis i is stored axis `axes[i]`.
+        flips: whether canonical axis i runs against its stored axis.
+        header: the file's own header, for the format that wrote it; opaque to everybody else.
+    """
+
+    grid: Grid
+    axes: tuple[int, int, int]
+    flips: tuple[bool, bool, bool]
+    header: Any = None
+
+    @classmethod
+    def of(cls, grid: Grid, header: Any = None) -> Stored:
+        """Find the permutation and flips that make `grid` canonical."""
+        nearest = nearest_axes(grid.affine)
+        axes = tuple(next(axis for axis in range(3) if nearest[axis][0] == world) for world in range(3))
+        flips = tuple(nearest[axis][1] < 0 for axis in axes)
+        return cls(grid, (axes[0], axes[1], axes[2]), (flips[0], flips[1], flips[2]), header)
+
+    @property
+    def canonical_grid(self) -> Grid:
+        """The same voxels' grid after reordering to RAS+."""
+        shape = tuple(self.grid.shape[axis] for axis in self.axes)
+        matrix = np.eye(4)
+        matrix[:3, :3] = 0
+        for canonical, (axis, flip) in enumerate(zip(self.axes, self.flips, strict=True)):
+            matrix[axis, canonical] = -1 if flip else 1
+            matrix[axis, 3] = self.grid.shape[axis] - 1 if flip else 0
+        return Grid((shape[0], shape[1], shape[2]), self.grid.affine @ matrix)
+
+    def to_canonical(self, array: np.ndarray) -> np.ndarray:
+        """Reorder the last three axes from stored to canonical order (a view)."""
+        lead = array.ndim - 3
+        array = array.transpose(*range(lead), *(lead + axis for axis in self.axes))
+        return array[(..., *(slice(None, None, -1 if flip else 1) for flip in self.flips))]
+
+    def from_canonical(self, array: np.ndarray) -> np.ndarray:
+        """Reorder the last three axes from canonical to stored order (a view)."""
+        lead = array.ndim - 3
+        array = array[(..., *(slice(None, None, -1 if flip else 1) for flip in self.flips))]
+        return array.transpose(*range(lead), *(lead + self.axes.index(axis) for axis in range(3)))
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """Array (C, X, Y, Z) on a canonical grid; `stored` tells how its file lay, `name` where it came from."""
+
+    array: np.ndarray
+    grid: Grid
+    stored: Stored | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if self.array.ndim != 4 or self.array.shape[1:] != self.grid.shape:
+            raise ValueError(f"A volume needs (C, X, Y, Z) on {self.grid.shape}, not an array of {self.array.shape}.")
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return int(self.array.shape[0])
+
+    def with_array(self, array: np.ndarray) -> Volume:
+        """Return a volume with other values on the same grid."""
+        return replace(self, array=array)
