@@ -1,0 +1,99 @@
+"""One subject at one session: its images by channel, and its label map where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from neuraxis.errors import DataError
+from neuraxis.volume.formats import nifti
+from neuraxis.volume.volume import Volume
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """Where one channel lies: a file, and the index in it where the file holds several."""
+
+    path: Path
+    index: int | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scan with everything that belongs to it.
+
+    Attributes:
+        id: unique in its dataset; names the result.
+        images: channel name to file, in the order of the dataset's channels.
+        label: the label map's file.
+        subject: the patient; cases of one subject never part in a split.
+        site: where it was acquired.
+        session: the time point.
+    """
+
+    id: str
+    images: Mapping[str, ImageFile]
+    label: Path | None = None
+    subject: str = ""
+    site: str = ""
+    session: str = ""
+
+    def read_images(self) -> Volume:
+        """Read all channels as one volume (C, X, Y, Z), float32.
+
+        Raises:
+            DataError: a file is refused, or the channels do not share a grid.
+        """
+        read: dict[Path, Volume] = {}
+        channels, first = [], None
+        for name, file in self.images.items():
+            if file.path not in read:
+                read[file.path] = nifti.read(file.path)
+            volume = read[file.path]
+            if file.index is None and volume.channels > 1:
+                raise DataError(
+                    f"{self.id}: '{name}' ({file.path.name}) is 4D with {volume.channels} volumes where 3D is needed. "
+                    "Split it or name the volume."
+                )
+            if first is None:
+                first = volume
+            elif not volume.grid.matches(first.grid):
+                raise DataError(
+                    f"{self.id}: '{name}' and '{next(iter(self.images))}' do not share a grid: {volume.grid.describe()} "
+                    f"against {first.grid.describe()}. Resample one onto the other or leave the case out."
+                )
+            channels.append(volume.array[file.index or 0])
+        if first is None:
+            raise DataError(f"{self.id}: has no image. Add one or leave the case out.")
+        array = np.stack([np.asarray(channel, np.float32) for channel in channels])
+        return Volume(array, first.grid, first.stored, first.name)
+
+    def read_label(self) -> Volume:
+        """Read the label map as (1, X, Y, Z), int16; floats a thousandth from a whole number are rounded.
+
+        Raises:
+            DataError: there is none, it is refused, or it holds fractions.
+        """
+        if self.label is None:
+            raise DataError(f"{self.id}: has no label map. Add one or leave the case out.")
+        volume = nifti.read(self.label)
+        if volume.channels > 1:
+            raise DataError(f"{self.id}: label map {self.label.name} is 4D. Needed is one number for each voxel.")
+        array = volume.array
+        if array.dtype.kind == "f":
+            whole = np.rint(array)
+            if not np.isfinite(array).all() or np.abs(array - whole).max() > 1e-3:
+                raise DataError(
+                    f"{self.id}: label map {self.label.name} holds fractions or NaN. Needed are whole numbers: "
+                    "was it interpolated? Resample it again with nearest neighbour."
+                )
+            array = whole
+        if array.size and (array.min() < 0 or array.max() > 32767):
+            raise DataError(
+                f"{self.id}: label map {self.label.name} holds numbers from {array.min():g} to {array.max():g}. "
+                "Needed are whole numbers from 0 to 32767."
+            )
+        return volume.with_array(array.astype(np.int16))

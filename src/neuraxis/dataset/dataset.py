@@ -1,0 +1,98 @@
+"""A lab's scans: cases, channels, labels, and the splits that the data bring along."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from neuraxis.dataset.case import Case
+from neuraxis.dataset.labels import Labels
+from neuraxis.dataset.splits import Fold
+from neuraxis.errors import DataError
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled cases that share channels and labels, and unlabelled ones beside them.
+
+    Attributes:
+        name: short name; the site of its cases unless the data say otherwise.
+        root: its folder.
+        layout: name of the layout it was recognised as.
+        channels: channel names in order, such as ("FLAIR", "T1").
+        modality: channel name to what it is ("MRI", "CT", ...), which chooses the normalisation.
+        labels: what the numbers of the label maps mean.
+        cases: labelled cases, sorted by id.
+        unlabelled: cases without a label map (test images).
+        own_folds: splits that the data bring; empty where they bring none.
+        notes: what the reader of the layout noticed, in words (such as missing pairs).
+    """
+
+    name: str
+    root: Path
+    layout: str
+    channels: tuple[str, ...]
+    modality: dict[str, str]
+    labels: Labels
+    cases: tuple[Case, ...]
+    unlabelled: tuple[Case, ...] = ()
+    own_folds: tuple[Fold, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def case(self, id: str) -> Case:
+        """Return the case of that id.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for case in self.cases:
+            if case.id == id:
+                return case
+        raise KeyError(id)
+
+    def fingerprint_of_files(self) -> str:
+        """Return a hash of the files' names, sizes and dates: it changes when the data do."""
+        digest = hashlib.sha256()
+        for case in self.cases:
+            files = [*(image.path for image in case.images.values()), *([case.label] if case.label else [])]
+            for path in files:
+                status = path.stat()
+                digest.update(f"{case.id}|{path.name}|{status.st_size}|{status.st_mtime_ns}\n".encode())
+        return digest.hexdigest()
+
+
+def merge(datasets: Iterable[Dataset]) -> Dataset:
+    """Join datasets of the same channels and labels; each one's name becomes its cases' site and prefix of their ids.
+
+    Raises:
+        DataError: channels or labels differ, or two have one name.
+    """
+    parts = list(datasets)
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    if len({part.name for part in parts}) < len(parts):
+        raise DataError(f"Two datasets are called '{first.name}'. Rename one of the folders.")
+    for part in parts[1:]:
+        if part.channels != first.channels or part.labels != first.labels:
+            raise DataError(
+                f"{part.root}: has channels {', '.join(part.channels)} and labels {part.labels.names}; {first.root} has "
+                f"{', '.join(first.channels)} and {first.labels.names}. Needed are the same; fit them apart or mend one."
+            )
+
+    def renamed(part: Dataset, case: Case) -> Case:
+        subject = f"{part.name}/{case.subject or case.id}"
+        return replace(case, id=f"{part.name}_{case.id}", subject=subject, site=case.site or part.name)
+
+    cases = [renamed(part, case) for part in parts for case in part.cases]
+    unlabelled = [renamed(part, case) for part in parts for case in part.unlabelled]
+    return replace(
+        first,
+        name="+".join(part.name for part in parts),
+        cases=tuple(sorted(cases, key=lambda case: case.id)),
+        unlabelled=tuple(unlabelled),
+        own_folds=(),
+        notes=tuple(note for part in parts for note in part.notes),
+    )

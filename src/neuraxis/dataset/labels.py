@@ -1,0 +1,109 @@
+"""What the numbers of a label map mean.
+
+Plain labels exclude one another: the network has one output each and a softmax. Regions may overlap (whole tumour
+contains tumour core): the network has one output a region and a sigmoid. One number may mean "ignore": no loss and
+no score there.
+
+>>> labels = Labels(names={"background": 0, "anterior": 1, "posterior": 2})
+>>> labels.outputs
+('background', 'anterior', 'posterior')
+>>> tumour = Labels(names={"background": 0, "oedema": 1, "core": 2}, regions={"whole": (1, 2), "core": (2,)})
+>>> tumour.outputs, tumour.activation
+(('whole', 'core'), 'sigmoid')
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, model_validator
+
+IGNORED = 255
+
+
+class Labels(BaseModel):
+    """Names and numbers of the labels.
+
+    Attributes:
+        names: name to number; the background is 0 and always there.
+        regions: name to the numbers it joins, in the order of the network's outputs; empty for plain labels.
+        paint: for regions, the number written for each, in the same order; later ones cover earlier ones.
+        ignore: the number of voxels that are neither learned nor scored.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    names: dict[str, int]
+    regions: dict[str, tuple[int, ...]] = {}
+    paint: tuple[int, ...] = ()
+    ignore: int | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Labels:
+        if 0 not in self.names.values():
+            object.__setattr__(self, "names", {"background": 0, **self.names})
+        numbers = list(self.names.values())
+        if len(set(numbers)) != len(numbers) or not all(0 <= number < 2**15 for number in numbers):
+            raise ValueError(f"labels need different numbers from 0 to 32767, found {numbers}")
+        if len(numbers) < 2:
+            raise ValueError("labels need at least one besides the background")
+        unknown = {number for joined in self.regions.values() for number in joined} - set(numbers)
+        if unknown:
+            raise ValueError(f"regions name the numbers {sorted(unknown)}, which no label has")
+        if self.regions and not self.paint:
+            object.__setattr__(self, "paint", tuple(joined[-1] for joined in self.regions.values()))
+        if len(self.paint) != len(self.regions):
+            raise ValueError("`paint` needs one number for each region")
+        return self
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the network's outputs, in order."""
+        if self.regions:
+            return tuple(self.regions)
+        return tuple(sorted(self.names, key=lambda name: self.names[name]))
+
+    @property
+    def activation(self) -> Literal["softmax", "sigmoid"]:
+        """What turns logits into probabilities."""
+        return "sigmoid" if self.regions else "softmax"
+
+    @property
+    def scored(self) -> dict[str, tuple[int, ...]]:
+        """Each structure that is scored (regions, or labels but the background) and the numbers it joins."""
+        if self.regions:
+            return dict(self.regions)
+        return {name: (self.names[name],) for name in self.outputs if self.names[name] != 0}
+
+    def allowed(self) -> set[int]:
+        """Return every number that a label map may hold."""
+        return set(self.names.values()) | ({self.ignore} if self.ignore is not None else set())
+
+    def encode(self, label_map: np.ndarray) -> np.ndarray:
+        """Turn a label map (X, Y, Z) into the training target, uint8.
+
+        Plain labels give (1, X, Y, Z) of output numbers, regions give (R, X, Y, Z) of 0 and 1; `IGNORED` marks
+        voxels to ignore.
+        """
+        if self.regions:
+            target = np.stack([np.isin(label_map, joined) for joined in self.regions.values()]).astype(np.uint8)
+        else:
+            table = np.zeros(int(max(self.allowed())) + 1, np.uint8)
+            for output, name in enumerate(self.outputs):
+                table[self.names[name]] = output
+            target = table[label_map.astype(np.int64)][None]
+        if self.ignore is not None:
+            target[:, label_map == self.ignore] = IGNORED
+        return target
+
+    def decode(self, probability: np.ndarray) -> np.ndarray:
+        """Turn probabilities (K, X, Y, Z), or logits of plain labels, into a label map (X, Y, Z) of numbers."""
+        dtype = np.uint8 if max(self.allowed()) < 256 else np.int16
+        if not self.regions:
+            numbers = np.array([self.names[name] for name in self.outputs], dtype)
+            return numbers[probability.argmax(axis=0)]
+        label_map = np.zeros(probability.shape[1:], dtype)
+        for channel, number in zip(probability, self.paint, strict=True):
+            label_map[channel > 0.5] = number
+        return label_map

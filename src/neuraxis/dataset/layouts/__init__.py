@@ -1,0 +1,1 @@
+"""Readers of folder layouts: one file a layout."""

@@ -1,0 +1,74 @@
+"""What a model says about a scan: data that inference, evaluation and report share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neuraxis.dataset.labels import Labels
+from neuraxis.files import write_json
+from neuraxis.volume.formats import nifti
+from neuraxis.volume.volume import Volume
+
+DISCLAIMER = "Research use only, not a medical device."
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """A segmentation on the scan's own grid.
+
+    Attributes:
+        segmentation: label numbers (1, X, Y, Z) on the scan's canonical grid, with the scan's `stored` layout.
+        labels: what the numbers mean.
+        probability: (K, X, Y, Z) float16 on the same grid, K outputs; only where it was asked for.
+        provenance: model, hash, versions, runtime, precision: what the sidecar says beside the volumes.
+        warnings: what the user must know about this case.
+    """
+
+    segmentation: Volume
+    labels: Labels
+    probability: Volume | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def volumes_ml(self) -> dict[str, float]:
+        """Return the volume of each structure, in mL."""
+        counts = np.bincount(self.segmentation.array.ravel().astype(np.int64), minlength=1)
+        voxel = self.segmentation.grid.voxel_ml
+        return {
+            name: round(voxel * float(sum(counts[number] for number in joined if number < len(counts))), 6)
+            for name, joined in self.labels.scored.items()
+        }
+
+    def sidecar(self) -> dict[str, Any]:
+        """Return what the JSON file beside the segmentation holds."""
+        return {
+            **self.provenance,
+            "labels": self.labels.model_dump(exclude_defaults=True),
+            "volumes_ml": self.volumes_ml(),
+            "warnings": list(self.warnings),
+            "notice": DISCLAIMER,
+        }
+
+    def save(self, path: Path | str, overwrite: bool = False) -> Path:
+        """Write the segmentation, a JSON sidecar and, where kept, the probabilities (`NAME_prob.nii.gz`).
+
+        Raises:
+            UsageError: the file exists and `overwrite` is false.
+        """
+        path = Path(path)
+        stem = path.name.removesuffix(".gz").removesuffix(".nii")
+        if self.probability is not None:
+            nifti.write(path.with_name(f"{stem}_prob.nii.gz"), self.probability_for_disk(), overwrite)
+        nifti.write(path, self.segmentation, overwrite)
+        write_json(path.with_name(f"{stem}.json"), self.sidecar())
+        return path
+
+    def probability_for_disk(self) -> Volume:
+        """Return the probabilities as float32, since NIfTI knows no half precision."""
+        if self.probability is None:
+            raise ValueError("This prediction was made without probabilities.")
+        return self.probability.with_array(self.probability.array.astype(np.float32))

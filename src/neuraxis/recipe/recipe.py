@@ -1,0 +1,213 @@
+"""Every decision of a run in one frozen tree.
+
+A file or `--set key=value` gives wishes, the planner takes the open decisions from the data, and the resolved
+`Recipe` is passed down as an argument and saved in the run and in the bundle.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from neuraxis.networks.catalog import OPTIONS
+
+Triple = tuple[int, int, int]
+Normalisation = Literal["zscore", "zscore_nonzero", "ct", "percentile", "none"]
+
+
+class Part(BaseModel):
+    """A frozen branch of the recipe; an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class IntensityStatistics(Part):
+    """Intensities of one channel in the foreground of the training cases: what "ct" clips and scales with."""
+
+    low: float
+    high: float
+    mean: float
+    std: float = Field(gt=0)
+
+
+class SplitRecipe(Part):
+    """How patients are dealt to folds; ignored where the data bring their own splits."""
+
+    folds: int = Field(5, ge=2)
+    seed: int = 0
+    own: bool = True
+
+
+class PreparationRecipe(Part):
+    """From the scan to what the network sees.
+
+    Attributes:
+        spacing_mm: every case is resampled to this spacing.
+        crop: "nonzero" cuts away the border where every channel is 0.
+        normalisation: channel to rule. "zscore": the image's own mean and SD; "zscore_nonzero": the same over
+            non-zero voxels, the rest stays 0; "ct": clip and scale by `intensity`; "percentile": the image's 0.5th
+            to 99.5th percentile to 0..1.
+        intensity: statistics of the channels whose rule is "ct".
+        image_order: 3 (cubic) or 1 (linear); labels always take the nearest voxel.
+    """
+
+    spacing_mm: tuple[float, float, float]
+    crop: Literal["none", "nonzero"] = "none"
+    normalisation: dict[str, Normalisation]
+    intensity: dict[str, IntensityStatistics] = {}
+    image_order: Literal[1, 3] = 3
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PreparationRecipe:
+        if min(self.spacing_mm) <= 0:
+            raise ValueError("spacing_mm must be positive")
+        lacking = [channel for channel, rule in self.normalisation.items() if rule == "ct" and channel not in self.intensity]
+        if lacking:
+            raise ValueError(f"channel '{lacking[0]}' is normalised as ct and needs preparation.intensity.{lacking[0]}")
+        return self
+
+
+class PatchRecipe(Part):
+    """What a training step cuts from the prepared cases.
+
+    Attributes:
+        shape: voxels along (X, Y, Z); 1 along the flat axis of a 2D network.
+        batch: patches a step.
+        foreground: share of each batch whose patches are centred on a labelled voxel, in [0, 1].
+    """
+
+    shape: Triple
+    batch: int = Field(2, ge=1)
+    foreground: float = Field(0.33, ge=0, le=1)
+
+
+class AugmentationRecipe(Part):
+    """What is varied in training: a probability for each kind, and its range.
+
+    Rotations are in degrees about each axis; `scale` multiplies sizes; `noise` is the largest SD on normalised
+    intensities; `blur` the largest sigma in voxels; `brightness`, `contrast` and `gamma` are factors.
+    """
+
+    affine_probability: float = Field(0.3, ge=0, le=1)
+    rotation_deg: tuple[float, float, float] = (15.0, 15.0, 15.0)
+    scale: tuple[float, float] = (0.8, 1.25)
+    mirror_axes: tuple[int, ...] = ()
+    noise_probability: float = Field(0.1, ge=0, le=1)
+    noise: float = Field(0.3, ge=0)
+    blur_probability: float = Field(0.15, ge=0, le=1)
+    blur: float = Field(1.0, ge=0)
+    brightness_probability: float = Field(0.15, ge=0, le=1)
+    brightness: tuple[float, float] = (0.75, 1.25)
+    contrast_probability: float = Field(0.15, ge=0, le=1)
+    contrast: tuple[float, float] = (0.75, 1.25)
+    gamma_probability: float = Field(0.2, ge=0, le=1)
+    gamma: tuple[float, float] = (0.7, 1.5)
+
+
+class NetworkRecipe(Part):
+    """The network by its name in the catalog, and its options."""
+
+    name: str = "unet"
+    options: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _known(self) -> NetworkRecipe:
+        object.__setattr__(self, "options", self.typed_options().model_dump())
+        return self
+
+    def typed_options(self) -> Any:
+        """Return the options as the network's own frozen type."""
+        return OPTIONS.load(self.name)(**self.options)
+
+
+class LossRecipe(Part):
+    """The loss by its name in the catalog; with deep supervision every decoder stage is trained."""
+
+    name: str = "dice_ce"
+    dice_weight: float = Field(1.0, ge=0)
+    entropy_weight: float = Field(1.0, ge=0)
+    batch_dice: bool = True
+    deep_supervision: bool = True
+
+
+class TrainingRecipe(Part):
+    """How weights are found.
+
+    Attributes:
+        steps: optimiser steps in all; a time budget replaces it by what fits.
+        optimizer: "adamw", or "sgd" with Nesterov momentum 0.99.
+        learning_rate: its highest value, after `warmup_steps` of linear rise.
+        schedule: fall to 0 at the last step: "cosine", or "poly" with exponent 0.9.
+        clip_norm: gradients longer than this are shortened.
+        ema_decay: decay of the running mean of weights that is scored and shipped; 0 ships the last weights.
+        precision: "bf16" computes convolutions in bfloat16; "auto" does where the device has it.
+        validations: how often the held-out patches are scored during training, for the curves alone.
+        checkpoint_minutes: a checkpoint is written about this often; it does not change the result.
+        loader_workers: processes that cut patches ahead; 0 cuts them in the training process.
+    """
+
+    steps: int = Field(12_500, ge=1)
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    schedule: Literal["cosine", "poly"] = "cosine"
+    warmup_steps: int = Field(50, ge=0)
+    clip_norm: float = Field(12.0, gt=0)
+    ema_decay: float = Field(0.995, ge=0, lt=1)
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    validations: int = Field(20, ge=1)
+    checkpoint_minutes: float = Field(1.0, gt=0)
+    loader_workers: int = Field(0, ge=0)
+
+
+class InferenceRecipe(Part):
+    """How a whole scan is predicted: windows of the patch's shape, overlapping, Gaussian-weighted.
+
+    Attributes:
+        overlap: share of a window's side that the next one covers again, in [0, 0.9].
+        mirror_axes: axes along which the window is also predicted mirrored; the mean is taken.
+    """
+
+    overlap: float = Field(0.5, ge=0, le=0.9)
+    mirror_axes: tuple[int, ...] = ()
+
+
+class Recipe(Part):
+    """All decisions of one run."""
+
+    name: str = "auto"
+    summary: str = ""
+    seed: int = Field(0, ge=0, lt=2**31)
+    memory_gb: float = Field(8.0, gt=0)
+    splits: SplitRecipe = SplitRecipe()
+    preparation: PreparationRecipe
+    patches: PatchRecipe
+    augmentation: AugmentationRecipe = AugmentationRecipe()
+    network: NetworkRecipe
+    loss: LossRecipe = LossRecipe()
+    training: TrainingRecipe = TrainingRecipe()
+    inference: InferenceRecipe = InferenceRecipe()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Recipe:
+        stride = getattr(self.network.typed_options(), "stride", (1, 1, 1))
+        for axis, (size, factor) in enumerate(zip(self.patches.shape, stride, strict=True)):
+            if size < 1 or size % factor:
+                better = max(factor, -(-size // factor) * factor)
+                raise ValueError(
+                    f"patches.shape[{axis}] is {size}, but the network halves it to a multiple of {factor}: "
+                    f"set it to {better}"
+                )
+        return self
+
+    def to_toml(self) -> str:
+        """Return the fully resolved recipe as TOML, which `--recipe FILE` reads again."""
+        return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+
+
+def _without_none(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _without_none(value) for key, value in content.items() if value is not None}
+    return content

@@ -1,0 +1,166 @@
+"""What a user asks of a recipe: a book entry or a TOML file, and `key=value` pairs on top.
+
+Wishes are a nested dict with some of the recipe's keys; the planner takes every other decision. Every key is
+checked against the recipe's types, so that a misspelt one is answered with the nearest.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from neuraxis.errors import RecipeError, UnknownName
+from neuraxis.networks.catalog import OPTIONS
+from neuraxis.recipe.recipe import NetworkRecipe, Recipe
+
+Wishes = dict[str, Any]
+
+
+def read_wishes(recipe: str | Path = "auto", settings: Sequence[str] = ()) -> Wishes:
+    """Read a recipe by book name or TOML file, and put `key=value` settings on top.
+
+    Raises:
+        RecipeError: the file cannot be read, or a key or setting is wrong; `UnknownName` for a book name.
+    """
+    wishes = _read_recipe(recipe)
+    for setting in settings:
+        key, found, value = setting.partition("=")
+        if not found:
+            raise RecipeError(f"--set {setting}: needed is key=value, such as training.steps=500.")
+        _put(wishes, key.strip(), _parse_value(value.strip()))
+    check_keys(wishes)
+    return wishes
+
+
+def book() -> dict[str, str]:
+    """Return the name and the summary of every recipe that ships."""
+    found = {}
+    for page in resources.files("neuraxis.recipe").joinpath("book").iterdir():
+        if page.name.endswith(".toml"):
+            found[page.name.removesuffix(".toml")] = str(tomllib.loads(page.read_text("utf-8")).get("summary", ""))
+    return dict(sorted(found.items()))
+
+
+def check_keys(wishes: Mapping[str, Any]) -> None:
+    """Raise `RecipeError` for the first key that no recipe has; the message offers the nearest."""
+    _check_branch(Recipe, wishes, "")
+    network = wishes.get("network", {})
+    if isinstance(network, Mapping) and isinstance(network.get("options"), Mapping):
+        _check_branch(OPTIONS.load(network.get("name", "unet")), network["options"], "network.options.")
+    elif isinstance(network, Mapping) and "name" in network:
+        OPTIONS.load(network["name"])
+
+
+def resolve(decisions: Mapping[str, Any]) -> Recipe:
+    """Build the frozen recipe from a complete nested dict.
+
+    Raises:
+        RecipeError: a key is unknown or a value is wrong, with the key's dotted name.
+    """
+    check_keys(decisions)
+    try:
+        return Recipe.model_validate(decisions)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "recipe"
+        raise RecipeError(f"{where}: {first['msg'].removeprefix('Value error, ')} (found {_short(first['input'])}).") from error
+
+
+def look_up(wishes: Mapping[str, Any], key: str) -> Any:
+    """Return the wish of a dotted key, or None where the user left it open."""
+    branch: Any = wishes
+    for name in key.split("."):
+        if not isinstance(branch, Mapping) or name not in branch:
+            return None
+        branch = branch[name]
+    return branch
+
+
+def overlay(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with the values of `top` put over it, branch by branch."""
+    merged = dict(base)
+    for key, value in top.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = overlay(merged[key], value) if both else value
+    return merged
+
+
+def _read_recipe(recipe: str | Path) -> Wishes:
+    path = Path(recipe)
+    if path.suffix == ".toml":
+        try:
+            return tomllib.loads(path.read_text("utf-8"))
+        except OSError as error:
+            raise RecipeError(f"{path}: cannot be read ({error.strerror}). Name a TOML file or a recipe of the book.") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise RecipeError(f"{path}: is not valid TOML: {error}.") from error
+    if str(recipe) not in book():
+        raise UnknownName("recipe", str(recipe), book())
+    return tomllib.loads(resources.files("neuraxis.recipe").joinpath("book", f"{recipe}.toml").read_text("utf-8"))
+
+
+def _check_branch(model: type[BaseModel], wishes: Mapping[str, Any], prefix: str) -> None:
+    for key, value in wishes.items():
+        if key not in model.model_fields:
+            raise RecipeError(f"No recipe has the key '{prefix}{key}'. {_nearest_key(prefix, key, model)}")
+        inner = _model_of(model.model_fields[key].annotation)
+        if inner is not None and isinstance(value, Mapping):
+            _check_branch(inner, value, f"{prefix}{key}.")
+
+
+def _nearest_key(prefix: str, key: str, model: type[BaseModel]) -> str:
+    near = difflib.get_close_matches(key, list(model.model_fields), n=1, cutoff=0.5)
+    if near:
+        return f"Did you mean '{prefix}{near[0]}'?"
+    every = {name.rsplit(".", 1)[-1]: name for name in all_keys()}
+    elsewhere = difflib.get_close_matches(key, list(every), n=1, cutoff=0.75)
+    if elsewhere:
+        return f"Did you mean '{every[elsewhere[0]]}'?"
+    return f"Known here: {', '.join(sorted(model.model_fields))}."
+
+
+def all_keys(model: type[BaseModel] = Recipe, prefix: str = "") -> Iterator[str]:
+    """Yield the dotted name of every value in a recipe."""
+    for name, field in model.model_fields.items():
+        inner = _model_of(field.annotation)
+        if inner is None or model is NetworkRecipe:
+            yield prefix + name
+        else:
+            yield from all_keys(inner, f"{prefix}{name}.")
+
+
+def _model_of(annotation: Any) -> type[BaseModel] | None:
+    for kind in (annotation, *(typing.get_args(annotation) if isinstance(annotation, types.UnionType) else ())):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+    return None
+
+
+def _put(wishes: Wishes, key: str, value: Any) -> None:
+    *branches, leaf = key.split(".")
+    for name in branches:
+        inner = wishes.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise RecipeError(f"--set {key}: '{name}' is a value, not a group of keys.")
+        wishes = inner
+    wishes[leaf] = value
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
