@@ -10,6 +10,7 @@ import numpy as np
 
 from neuraxis.errors import DataError
 from neuraxis.volume.formats import nifti
+from neuraxis.volume.grid import SAME_VOXELS
 from neuraxis.volume.volume import Volume
 
 
@@ -58,17 +59,25 @@ class Case:
                     f"{self.id}: '{name}' ({file.path.name}) is 4D with {volume.channels} volumes where 3D is needed. "
                     "Split it or name the volume."
                 )
+            if file.index is not None and file.index >= volume.channels:
+                raise DataError(
+                    f"{self.id}: '{name}' is volume {file.index} of {file.path.name}, which holds {volume.channels}. "
+                    "Needed is one volume for each channel: add it or mend dataset.json."
+                )
             if first is None:
                 first = volume
-            elif not volume.grid.matches(first.grid):
+            elif not volume.grid.matches(first.grid, SAME_VOXELS):
                 raise DataError(
-                    f"{self.id}: '{name}' and '{next(iter(self.images))}' do not share a grid: {volume.grid.describe()} "
-                    f"against {first.grid.describe()}. Resample one onto the other or leave the case out."
+                    f"{self.id}: '{name}' and '{next(iter(self.images))}' do not share a grid: "
+                    f"{volume.grid.describe()} against {first.grid.describe()}. Resample one onto the other or leave "
+                    "the case out."
                 )
             channels.append(volume.array[file.index or 0])
         if first is None:
             raise DataError(f"{self.id}: has no image. Add one or leave the case out.")
-        array = np.stack([np.asarray(channel, np.float32) for channel in channels])
+        array = np.empty((len(channels), *first.grid.shape), np.float32)
+        for place, channel in enumerate(channels):
+            array[place] = channel
         return Volume(array, first.grid, first.stored, first.name)
 
     def read_label(self) -> Volume:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from neuraxis.dataset.case import Case
 from neuraxis.dataset.labels import Labels
 from neuraxis.dataset.splits import Fold
 from neuraxis.errors import DataError
+from neuraxis.files import sha256
+from neuraxis.workers import map_in_order
 
 
 @dataclass(frozen=True)
@@ -52,15 +55,32 @@ class Dataset:
                 return case
         raise KeyError(id)
 
-    def fingerprint_of_files(self) -> str:
-        """Return a hash of the files' names, sizes and dates: it changes when the data do."""
-        digest = hashlib.sha256()
-        for case in self.cases:
-            files = [*(image.path for image in case.images.values()), *([case.label] if case.label else [])]
-            for path in files:
-                status = path.stat()
-                digest.update(f"{case.id}|{path.name}|{status.st_size}|{status.st_mtime_ns}\n".encode())
-        return digest.hexdigest()
+    def content_hashes(self) -> dict[str, str]:
+        """Return for each labelled case a hash of its files' bytes, computed by threads."""
+        hashes = map_in_order(_hash_case, self.cases)
+        return {case.id: value for case, value in zip(self.cases, hashes, strict=True)}
+
+    def content_hash(self) -> str:
+        """Return one hash of all labelled cases: it changes when any file does, wherever the files lie."""
+        lines = "".join(f"{id} {value}\n" for id, value in sorted(self.content_hashes().items()))
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _hash_case(case: Case) -> str:
+    files = [*(image.path for image in case.images.values()), *([case.label] if case.label else [])]
+    digest = hashlib.sha256()
+    for path in files:
+        try:
+            status = path.stat()
+            digest.update(_hash_file(path, status.st_size, status.st_mtime_ns).encode())
+        except OSError as error:
+            raise DataError(f"{case.id}: {path} cannot be read ({error.strerror}). Bring it back.") from error
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=100_000)
+def _hash_file(path: Path, size: int, modified: int) -> str:
+    return sha256(path)
 
 
 def merge(datasets: Iterable[Dataset]) -> Dataset:
@@ -78,8 +98,9 @@ def merge(datasets: Iterable[Dataset]) -> Dataset:
     for part in parts[1:]:
         if part.channels != first.channels or part.labels != first.labels:
             raise DataError(
-                f"{part.root}: has channels {', '.join(part.channels)} and labels {part.labels.names}; {first.root} has "
-                f"{', '.join(first.channels)} and {first.labels.names}. Needed are the same; fit them apart or mend one."
+                f"{part.root}: has channels {', '.join(part.channels)} and labels {part.labels.names}; {first.root} "
+                f"has {', '.join(first.channels)} and {first.labels.names}. Needed are the same; fit them apart or "
+                "mend one."
             )
 
     def renamed(part: Dataset, case: Case) -> Case:

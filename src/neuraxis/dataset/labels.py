@@ -42,15 +42,27 @@ class Labels(BaseModel):
     @model_validator(mode="after")
     def _complete(self) -> Labels:
         if 0 not in self.names.values():
+            if "background" in self.names:
+                raise ValueError(f"the background is 0, not {self.names['background']}")
             object.__setattr__(self, "names", {"background": 0, **self.names})
         numbers = list(self.names.values())
         if len(set(numbers)) != len(numbers) or not all(0 <= number < 2**15 for number in numbers):
             raise ValueError(f"labels need different numbers from 0 to 32767, found {numbers}")
+        if self.ignore is not None and (self.ignore in numbers or not 0 < self.ignore < 2**15):
+            raise ValueError(f"`ignore` needs a number from 1 to 32767 that no label has, found {self.ignore}")
         if len(numbers) < 2:
             raise ValueError("labels need at least one besides the background")
-        unknown = {number for joined in self.regions.values() for number in joined} - set(numbers)
+        if len(self.outputs) > IGNORED:
+            raise ValueError(f"{len(self.outputs)} outputs are more than the {IGNORED} that a target can number")
+        return self
+
+    @model_validator(mode="after")
+    def _regions_fit(self) -> Labels:
+        unknown = {number for joined in self.regions.values() for number in joined} - set(self.names.values())
         if unknown:
             raise ValueError(f"regions name the numbers {sorted(unknown)}, which no label has")
+        if not all(self.regions.values()):
+            raise ValueError("every region needs at least one number")
         if self.regions and not self.paint:
             object.__setattr__(self, "paint", tuple(joined[-1] for joined in self.regions.values()))
         if len(self.paint) != len(self.regions):
@@ -102,7 +114,8 @@ class Labels(BaseModel):
         dtype = np.uint8 if max(self.allowed()) < 256 else np.int16
         if not self.regions:
             numbers = np.array([self.names[name] for name in self.outputs], dtype)
-            return numbers[probability.argmax(axis=0)]
+            plain: np.ndarray = numbers[probability.argmax(axis=0)]
+            return plain
         label_map = np.zeros(probability.shape[1:], dtype)
         for channel, number in zip(probability, self.paint, strict=True):
             label_map[channel > 0.5] = number

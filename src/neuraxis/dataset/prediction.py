@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from neuraxis.dataset.labels import Labels
-from neuraxis.files import write_json
+from neuraxis.files import refuse_existing, write_json
 from neuraxis.volume.formats import nifti
 from neuraxis.volume.volume import Volume
 
@@ -57,14 +57,17 @@ class Prediction:
         """Write the segmentation, a JSON sidecar and, where kept, the probabilities (`NAME_prob.nii.gz`).
 
         Raises:
-            UsageError: the file exists and `overwrite` is false.
+            UsageError: one of the files exists and `overwrite` is false; then none is written.
         """
         path = Path(path)
         stem = path.name.removesuffix(".gz").removesuffix(".nii")
+        sidecar, probability = path.with_name(f"{stem}.json"), path.with_name(f"{stem}_prob.nii.gz")
+        for target in (path, sidecar, *([probability] if self.probability is not None else [])):
+            refuse_existing(target, overwrite)
         if self.probability is not None:
-            nifti.write(path.with_name(f"{stem}_prob.nii.gz"), self.probability_for_disk(), overwrite)
+            nifti.write(probability, self.probability_for_disk(), overwrite)
         nifti.write(path, self.segmentation, overwrite)
-        write_json(path.with_name(f"{stem}.json"), self.sidecar())
+        write_json(sidecar, self.sidecar(), overwrite)
         return path
 
     def probability_for_disk(self) -> Volume:

@@ -22,8 +22,8 @@ class Fold:
 def split_by_patient(cases: Sequence[Case], folds: int = 5, seed: int = 0) -> tuple[Fold, ...]:
     """Deal patients out to folds, site by site, so that all folds hold about as many cases of each site.
 
-    The order of a site's patients is that of a hash of their name and the seed, so that a new patient leaves the
-    others where they were as far as possible, and no random generator is involved.
+    The order of a site's patients is that of a hash of their name and the seed, so that neither the order of the
+    cases nor a random generator is involved.
 
     Raises:
         DataError: there are fewer patients than folds.
@@ -58,7 +58,7 @@ def check_folds(folds: Sequence[Fold], cases: Sequence[Case]) -> None:
     for number, fold in enumerate(folds):
         missing = [id for id in (*fold.training, *fold.validation) if id not in subject_of]
         if missing:
-            raise DataError(f"Fold {number} names '{missing[0]}', which is not among the labelled cases. Mend the splits.")
+            raise DataError(f"Fold {number} names '{missing[0]}', which is no labelled case. Mend the splits.")
         shared = {subject_of[id] for id in fold.training} & {subject_of[id] for id in fold.validation}
         if shared:
             raise DataError(f"Fold {number}: patient '{min(shared)}' both trains and validates. Mend the splits.")

@@ -1,0 +1,228 @@
+"""Reading one case once, and everything that can be said against it.
+
+Nothing is raised for a bad scan: it becomes a `Finding`, and what could be read is kept for the fingerprint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from neuraxis.dataset.case import Case
+from neuraxis.dataset.finding import Finding, Severity
+from neuraxis.dataset.labels import Labels
+from neuraxis.errors import DataError
+from neuraxis.volume.formats import nifti
+from neuraxis.volume.grid import SAME_VOXELS, Grid
+from neuraxis.volume.volume import Volume
+
+SPACING_MM = (0.1, 10.0)
+SHEARED = 0.01
+_AGAIN = "Resample one onto the other or leave the case out."
+_WIDEST_COUNT = 2**20
+
+
+@dataclass(eq=False)
+class Examination:
+    """One case as read: its channels on one grid, its label map, and what was found.
+
+    Attributes:
+        channels: name to array (X, Y, Z), of the file's own dtype; those that could be read and share a grid.
+        grid: their canonical grid.
+        label: label map (X, Y, Z) of whole numbers, where it could be read and lies on the same grid.
+        counts: label number to voxels.
+    """
+
+    case: Case
+    labels: Labels
+    channels: dict[str, np.ndarray] = field(default_factory=dict)
+    grid: Grid | None = None
+    label: np.ndarray | None = None
+    counts: dict[int, int] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def report(self, severity: Severity, code: str, message: str, advice: str) -> None:
+        """Keep one finding about this case."""
+        self.findings.append(Finding(self.case.id, severity, code, message, advice))
+
+
+def examine_case(case: Case, labels: Labels) -> Examination:
+    """Read every file of a case once and check it."""
+    seen = Examination(case, labels)
+    _read_channels(seen)
+    for name, array in seen.channels.items():
+        _check_values(seen, name, array)
+    if case.label is None:
+        seen.report("error", "no_label", "has no label map", "Add one or leave the case out.")
+    else:
+        _read_label(seen, case.label)
+    return seen
+
+
+def compare_grids(grid: Grid, other: Grid) -> tuple[Severity, str, str] | None:
+    """Return severity, code and words for how two grids differ, or None where they agree within a thousandth voxel."""
+    if grid.shape != other.shape:
+        return "error", "shape", f"{grid.describe()} against {other.describe()}"
+    if grid.matches(other):
+        return None
+    apart = f"{grid.corner_distance_mm(other):.3g} mm"
+    if grid.matches(other, SAME_VOXELS):
+        return "warning", "affine_drift", f"corners up to {apart} apart, less than half a voxel"
+    if not np.allclose(grid.spacing_mm, other.spacing_mm, rtol=1e-3):
+        return "error", "spacing", f"{grid.describe()} against {other.describe()}"
+    return "error", "affine", f"one shape and spacing, but corners up to {apart} apart"
+
+
+def _read_channels(seen: Examination) -> None:
+    volumes: dict[Path, Volume | None] = {}
+    first = ""
+    for name, file in seen.case.images.items():
+        if file.path not in volumes:
+            volumes[file.path] = _read(seen, file.path)
+        volume = volumes[file.path]
+        if volume is None or not _has_channel(seen, name, volume, file.index):
+            continue
+        if seen.grid is None:
+            first, seen.grid = name, volume.grid
+            _check_geometry(seen, volume)
+        elif not _same_grid(seen, f"'{name}' and '{first}'", volume.grid):
+            continue
+        seen.channels[name] = volume.array[file.index or 0]
+    if not seen.case.images:
+        seen.report("error", "no_image", "has no image", "Add one or leave the case out.")
+
+
+def _read(seen: Examination, path: Path) -> Volume | None:
+    try:
+        return nifti.read(path)
+    except DataError as error:
+        message, _, advice = str(error).rpartition(". ")
+        seen.report("error", "unreadable", message or str(error), advice or "Leave the case out.")
+        return None
+
+
+def _has_channel(seen: Examination, name: str, volume: Volume, index: int | None) -> bool:
+    file = Path(volume.name).name
+    if index is None and volume.channels > 1:
+        message = f"'{name}' ({file}) is 4D with {volume.channels} volumes where 3D is needed"
+        seen.report("error", "four_dimensional", message, "Split it or keep one volume.")
+        return False
+    if index is not None and index >= volume.channels:
+        message = f"'{name}' is volume {index} of {file}, which holds {volume.channels}"
+        seen.report("error", "channel_missing", message, "Add the channel or mend dataset.json.")
+        return False
+    if index == 0 and volume.channels > len(seen.case.images):
+        message = f"{file} holds {volume.channels} volumes, but the dataset names {len(seen.case.images)} channels"
+        seen.report("warning", "channel_count", message, "The last ones are not used; name them, or remove them.")
+    return True
+
+
+def _same_grid(seen: Examination, who: str, grid: Grid) -> bool:
+    difference = None if seen.grid is None else compare_grids(grid, seen.grid)
+    if difference is None:
+        return True
+    severity, code, words = difference
+    if severity == "error":
+        seen.report("error", code, f"{who} do not share a grid: {words}", _AGAIN)
+        return False
+    seen.report(severity, code, f"{who} differ a little in their headers: {words}", "They are taken as one grid.")
+    return True
+
+
+def _check_geometry(seen: Examination, volume: Volume) -> None:
+    grid = volume.grid
+    axes = grid.affine[:3, :3] / np.linalg.norm(grid.affine[:3, :3], axis=0)
+    slant = float(np.abs(axes.T @ axes - np.eye(3)).max())
+    if slant > SHEARED:
+        degrees = float(np.degrees(np.arcsin(min(1.0, slant))))
+        message = f"the voxel axes are sheared, {degrees:.1f} degrees from a right angle (a tilted gantry?)"
+        seen.report("warning", "sheared", message, "Distances are off by that much; resample it to a straight grid.")
+    low, high = SPACING_MM
+    if min(grid.spacing_mm) < low or max(grid.spacing_mm) > high:
+        message = f"the spacing is unusual: {grid.describe()}"
+        seen.report("warning", "spacing_extreme", message, "Check the header's units and slice distance.")
+    for remark in nifti.geometry_remarks(volume):
+        seen.report("warning", "header_geometry", remark, "Check the orientation, left and right above all.")
+
+
+def _check_values(seen: Examination, name: str, array: np.ndarray) -> None:
+    low, high = array.min(), array.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        bad = int(array.size - np.count_nonzero(np.isfinite(array)))
+        message = f"'{name}' holds {_voxels(bad)} of NaN or infinity"
+        seen.report("error", "not_finite", message, "Replace them, or leave the case out.")
+    elif low == high:
+        seen.report("error", "constant", f"'{name}' is {low:g} everywhere", "Export it again or leave the case out.")
+
+
+def _read_label(seen: Examination, path: Path) -> None:
+    volume = _read(seen, path)
+    if volume is None:
+        return
+    if volume.channels > 1:
+        message = f"label map {path.name} is 4D with {volume.channels} volumes"
+        seen.report("error", "four_dimensional", message, "Needed is one number for each voxel; join the volumes.")
+        return
+    on_grid = _same_grid(seen, "image and label map", volume.grid)
+    whole = _whole(seen, volume.array[0])
+    if whole is None:
+        return
+    seen.counts = count_values(whole)
+    _check_counts(seen)
+    if on_grid and seen.grid is not None:
+        seen.label = whole
+
+
+def _whole(seen: Examination, array: np.ndarray) -> np.ndarray | None:
+    """Return the label map in whole numbers, or None where it holds fractions or NaN."""
+    if array.dtype.kind != "f":
+        return array
+    rounded = np.rint(array)
+    with np.errstate(invalid="ignore"):
+        odd = ~(np.abs(array - rounded) <= 1e-3)  # NaN and infinity are odd as well
+    if odd.any():
+        few = ", ".join(f"{value:g}" for value in np.unique(array[odd])[:3])
+        message = f"the label map holds fractions or NaN in {_voxels(int(odd.sum()))}, such as {few}"
+        seen.report("error", "fractions", message, "Was it interpolated? Resample it again with nearest neighbour.")
+        return None
+    whole: np.ndarray = rounded.astype(np.int32) if np.abs(rounded).max(initial=0) < 2**31 else rounded
+    return whole
+
+
+def count_values(array: np.ndarray) -> dict[int, int]:
+    """Return how often each whole number occurs."""
+    flat = array.ravel(order="K")
+    low, high = int(flat.min()), int(flat.max())
+    if array.dtype.kind in "iu" and high - low < _WIDEST_COUNT:
+        counts = np.bincount(flat if low == 0 else flat.astype(np.int64) - low)
+        return {low + int(place): int(counts[place]) for place in np.flatnonzero(counts)}
+    values, found = np.unique(flat, return_counts=True)
+    return {int(value): int(count) for value, count in zip(values, found, strict=True)}
+
+
+def _check_counts(seen: Examination) -> None:
+    labels = seen.labels
+    outside = {value: count for value, count in seen.counts.items() if value not in labels.allowed()}
+    known = ", ".join(f"{number} {name}" for name, number in sorted(labels.names.items(), key=lambda pair: pair[1]))
+    if len(outside) == 1 and seen.counts.keys() <= {0, *outside} and len(labels.scored) == 1:
+        value = next(iter(outside))
+        message = f"the label map is a mask of 0 and {value} ({_voxels(outside[value])}); the labels are {known}"
+        seen.report("error", "mask_value", message, f"Store the label's own number in place of {value}.")
+    elif outside:
+        held = ", ".join(_few(f"{value} in {_voxels(count)}" for value, count in outside.items()))
+        message = f"the label map holds numbers without a name: {held}; the labels are {known}"
+        seen.report("error", "unknown_label", message, "Name them in dataset.json or mend the label map.")
+    elif not any(value not in (0, labels.ignore) for value in seen.counts):
+        seen.report("warning", "empty_label", "the label map is empty", "Right for a healthy control; else add labels.")
+
+
+def _few(words: Iterator[str], most: int = 6) -> list[str]:
+    every = list(words)
+    return every if len(every) <= most else [*every[:most], f"and {len(every) - most} more"]
+
+
+def _voxels(count: int) -> str:
+    return f"{count} voxel" if count == 1 else f"{count} voxels"

@@ -1,0 +1,87 @@
+"""From a folder to a `Dataset`, whichever layout it has."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from neuraxis.dataset.dataset import Dataset
+from neuraxis.dataset.layouts.catalog import LAYOUTS
+from neuraxis.dataset.layouts.layout import DESCRIPTION, NO_IMAGE, NO_LABEL, description_keys, scans_in, stem
+from neuraxis.errors import DataError
+
+
+def open_dataset(path: Path | str, layout: str = "auto") -> Dataset:
+    """Open a folder of labelled scans; no scan is read yet.
+
+    Args:
+        path: the dataset's folder, or its dataset.json.
+        layout: a name of `neuraxis catalog`'s layouts, or "auto" to have it recognised.
+
+    Raises:
+        DataError: there is no such folder, no layout (or more than one) recognises it, or it breaks the layout's rules.
+        UnknownName: no layout is called so.
+    """
+    folder = _folder(Path(path))
+    if layout == "auto":
+        layout = _recognise(folder)
+    dataset: Dataset = LAYOUTS.load(layout).read(folder)
+    return dataset
+
+
+def recognising(folder: Path) -> tuple[str, ...]:
+    """Return the names of all layouts that recognise a folder."""
+    return tuple(name for name in LAYOUTS.names() if LAYOUTS.load(name).recognises(folder))
+
+
+def _folder(path: Path) -> Path:
+    if path.name == DESCRIPTION and path.is_file():
+        path = path.parent
+    if not path.exists():
+        raise DataError(f"{path}: no such folder. Name the folder of a dataset.")
+    if not path.is_dir():
+        raise DataError(f"{path}: is a file. Name the folder of a dataset; an archive must be unpacked first.")
+    return Path(os.path.abspath(path))
+
+
+def _recognise(folder: Path) -> str:
+    found = recognising(folder)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise DataError(f"{folder}: could be of the layouts {', '.join(found)}. Name one of them as the layout.")
+    wanted = "; ".join(f"{name}: {LAYOUTS.load(name).looks_for}" for name in LAYOUTS.names())
+    found_here = _contents(folder)
+    raise DataError(f"{folder}: no layout recognises it. Looked for {wanted}. Found {found_here}. {_advice(folder)}")
+
+
+def _contents(folder: Path) -> str:
+    """Say in words what lies in a folder, and which scans of imagesTr and labelsTr have no partner."""
+    parts = []
+    if (folder / DESCRIPTION).exists():
+        keys = description_keys(folder)
+        parts.append(f"dataset.json with {', '.join(list(keys)[:12])}" if keys else "a dataset.json without keys")
+    else:
+        parts.append("no dataset.json")
+    images, labels = scans_in(folder / "imagesTr"), scans_in(folder / "labelsTr")
+    others = sorted(child for child in folder.iterdir() if child.name != DESCRIPTION and not child.name.startswith("."))
+    folders = [f"{child.name} with {len(scans_in(child))} scans" for child in others if child.is_dir()]
+    files = sum(child.is_file() for child in others)
+    parts += folders[:6] + ([f"{len(folders) - 6} more folders"] if len(folders) > 6 else [])
+    parts += [f"{files} other files"] if files else []
+    if images and labels:
+        partners = {stem(path) for path in images} | {stem(path)[:-5] for path in images}
+        labelled = {stem(path) for path in labels}
+        alone = [f"{stem(p)} {NO_LABEL}" for p in images if not {stem(p), stem(p)[:-5]} & labelled]
+        alone += [f"{stem(p)} {NO_IMAGE}" for p in labels if stem(p) not in partners]
+        parts += alone[:6] + ([f"{len(alone) - 6} more without a partner"] if len(alone) > 6 else [])
+    return ", ".join(parts)
+
+
+def _advice(folder: Path) -> str:
+    below = [child.name for child in sorted(folder.iterdir()) if child.is_dir() and recognising(child)]
+    if below:
+        return f"The folder '{below[0]}' in it is a dataset: name that."
+    if (folder / "imagesTr").is_dir() and not (folder / DESCRIPTION).exists():
+        return 'Write a dataset.json that names the channels and the labels, such as {"background": 0, "lesion": 1}.'
+    return "Name a dataset's own folder, or arrange the scans in one of these layouts."
