@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import stat
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,6 +21,7 @@ from neuraxis.errors import BundleError, DataError, ResourceError, UsageError
 MAX_MEMBERS = 10_000
 MAX_EXTRACTED_BYTES = 20 * 2**30
 MAX_RATIO = 200
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
@@ -43,7 +47,8 @@ def atomic_path(path: Path, overwrite: bool = True) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".part-", suffix=path.name[-60:], dir=path.parent)
     except OSError as error:
-        raise ResourceError(f"{path.parent}: cannot be written to ({error.strerror}). Choose another --into.") from error
+        why = f"cannot be written to ({error.strerror})"
+        raise ResourceError(f"{path.parent}: {why}. Choose another --into.") from error
     os.close(handle)
     part = Path(name)
     try:
@@ -81,6 +86,8 @@ def read_json(path: Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file.") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}). Name a JSON file.") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: is not valid JSON ({error}). Mend or remove it.") from error
 
@@ -123,7 +130,12 @@ def extract_zip(archive: Path, into: Path) -> None:
             check_members(archive, members)
             for member in members:
                 content.extract(member, into)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except OSError as error:
+        if error.errno in _FULL:
+            why = f"cannot be written to ({error.strerror})"
+            raise ResourceError(f"{into}: {why}. Make room or choose another folder.") from error
+        raise BundleError(f"{archive}: cannot be unpacked ({error.strerror}). Fetch it again.") from error
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError) as error:
         raise BundleError(f"{archive}: is not a readable zip archive ({error}). Fetch it again.") from error
 
 
@@ -136,14 +148,14 @@ def check_members(archive: Path, members: list[zipfile.ZipInfo]) -> None:
         name = member.filename
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or "\0" in name or not path.parts:
-            raise BundleError(f"{archive}: member '{name}' would leave the folder. The archive is refused.")
+            raise BundleError(f"{archive}: member {name!a} would leave the folder. The archive is refused.")
         if stat.S_ISLNK(member.external_attr >> 16):
-            raise BundleError(f"{archive}: member '{name}' is a link. The archive is refused.")
+            raise BundleError(f"{archive}: member {name!a} is a link. The archive is refused.")
         if str(path).casefold() in seen:
-            raise BundleError(f"{archive}: member '{name}' is there twice. The archive is refused.")
+            raise BundleError(f"{archive}: member {name!a} is there twice. The archive is refused.")
         seen.add(str(path).casefold())
         if member.file_size > max(2**20, member.compress_size * MAX_RATIO):
-            raise BundleError(f"{archive}: member '{name}' unpacks to {member.file_size} bytes, a bomb. It is refused.")
+            raise BundleError(f"{archive}: member {name!a} unpacks to {member.file_size} bytes, a bomb. It is refused.")
     if sum(member.file_size for member in members) > MAX_EXTRACTED_BYTES:
         raise BundleError(f"{archive}: unpacks to more than {MAX_EXTRACTED_BYTES >> 30} GiB. It is refused.")
 
@@ -160,7 +172,7 @@ def cache_folder() -> Path:
     folder = Path(tempfile.gettempdir()) / f"neuraxis-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid != os.getuid():
-        raise ResourceError(f"{folder}: belongs to another user and cannot hold the cache. Set HOME to a writable folder.")
+        raise ResourceError(f"{folder}: belongs to another user. Set HOME to a writable folder for the cache.")
     return folder
 
 
@@ -173,8 +185,8 @@ def _finite(content: Any) -> Any:
         return [_finite(value) for value in content]
     if isinstance(content, Path):
         return str(content)
-    if hasattr(content, "item") and not isinstance(content, str | int | bool):
-        return _finite(content.item())
+    if hasattr(content, "tolist"):  # numpy's numbers and arrays
+        return _finite(content.tolist())
     return content
 
 

@@ -1,13 +1,14 @@
 """Tables of names: a name stands for "module:attribute", imported on request.
 
 Each folder with exchangeable parts has a `catalog.py` that holds one `Catalog`. Another package adds to it with
-an entry point in the group `neuraxis.<kind>s`, such as `neuraxis.networks`.
+an entry point in the group of that kind, in the plural: `neuraxis.networks`, `neuraxis.losses`.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -61,4 +62,15 @@ class Catalog:
             raise
 
     def _entry_points(self) -> importlib.metadata.EntryPoints:
-        return importlib.metadata.entry_points(group=f"neuraxis.{self.kind.replace(' ', '_')}s")
+        plural = self.kind.replace(" ", "_") + ("es" if self.kind.endswith("s") else "s")
+        return importlib.metadata.entry_points(group=f"neuraxis.{plural}")
+
+
+def need(package: str, extra: str) -> None:
+    """Make sure that an optional package is installed, without importing it.
+
+    Raises:
+        MissingExtra: it is not; the message is the line to type.
+    """
+    if importlib.util.find_spec(package) is None:
+        raise MissingExtra(package, extra)

@@ -19,6 +19,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# Grids of one shape whose corners lie less than half a voxel apart pair the same voxels: headers that were rounded on
+# the way differ by so much.
+SAME_VOXELS = 0.5
+
 
 @dataclass(frozen=True, eq=False)
 class Grid:

@@ -1,17 +1,23 @@
 """Values on another grid that covers the same box.
 
 Both functions change the number of voxels along each axis and keep the box: the outer edges of the outer voxels
-stay where they are, as in scikit-image's `resize` and nnU-Net. Images use separable cubic B-splines: a prefilter,
-then one small matrix product an axis. Labels use the nearest voxel.
+stay where they are, as in scikit-image's `resize` and nnU-Net. Images use separable cubic B-splines: prefilter
+and evaluation of an axis are one banded matrix. Labels use the nearest voxel.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
 
 Shape = tuple[int, int, int]
+
+# The spline's weights fall fourfold from voxel to voxel, into numbers so small that processors multiply them many
+# times slower (denormal); all weights below this one add up to less than float32 can tell.
+_NEGLIGIBLE = 1e-9
+_ONE_THREAD = 260_000  # multiplications in one product, up to which OpenBLAS takes no second thread
 
 
 def resample_image(array: np.ndarray, shape: Shape, order: int = 3) -> np.ndarray:
@@ -28,11 +34,11 @@ def resample_image(array: np.ndarray, shape: Shape, order: int = 3) -> np.ndarra
     """
     if order not in (1, 3):
         raise ValueError(f"Images are interpolated with order 1 or 3, not {order}.")
-    result = np.asarray(array, dtype=np.float32)
+    result = np.ascontiguousarray(array, dtype=np.float32)
     for axis in sorted((0, 1, 2), key=lambda axis: shape[axis] / array.shape[1 + axis]):
         if shape[axis] != result.shape[1 + axis]:
             result = _interpolate_axis(result, 1 + axis, shape[axis], order)
-    return np.ascontiguousarray(result)
+    return result
 
 
 def resample_labels(array: np.ndarray, shape: Shape) -> np.ndarray:
@@ -53,14 +59,34 @@ def shape_at_spacing(shape: Shape, old_mm: tuple[float, ...], new_mm: tuple[floa
 
 
 def _interpolate_axis(array: np.ndarray, axis: int, size: int, order: int) -> np.ndarray:
-    """Apply one axis' matrix as one product on memory as it lies, without transposing."""
-    matrix = _matrix(array.shape[axis], size, order)
-    channels, x, y, z = array.shape
-    if axis == 1:
-        return np.matmul(matrix, array.reshape(channels, x, y * z)).reshape(channels, size, y, z)
-    if axis == 2:
-        return np.matmul(matrix, array)
-    return (array.reshape(-1, z) @ matrix.T).reshape(channels, x, y, size)
+    """Apply one axis' matrix, band by band, on memory as it lies: nothing is transposed."""
+    result = np.empty((*array.shape[:axis], size, *array.shape[axis + 1 :]), np.float32)
+    beside = array.shape[2] if axis == 3 else array.shape[3]
+    for rows, columns, weights in _bands(_matrix(array.shape[axis], size, order), beside):
+        if axis == 3:
+            np.matmul(array[..., columns], weights.T, out=result[..., rows])
+        elif axis == 2:
+            np.matmul(weights, array[:, :, columns], out=result[:, :, rows])
+        else:
+            np.matmul(weights, array.swapaxes(1, 2)[:, :, columns], out=result.swapaxes(1, 2)[:, :, rows])
+    return result
+
+
+def _bands(matrix: np.ndarray, beside: int) -> Iterator[tuple[slice, slice, np.ndarray]]:
+    """Cut a matrix into bands of rows, each with only the columns that are not 0, for products with `beside` columns.
+
+    The bands are so narrow that OpenBLAS computes each product in the calling thread: its own threads would wait for
+    one another by spinning, and hinder the threads that prepare other cases.
+    """
+    new, old = matrix.shape
+    height = new
+    while height > 4 and height * min(old, height * old / new + 26) * beside > _ONE_THREAD:
+        height -= 1
+    for start in range(0, new, height):
+        weights = matrix[start : start + height]
+        used = np.flatnonzero(weights.any(axis=0))
+        columns = slice(int(used[0]), int(used[-1]) + 1)
+        yield slice(start, start + height), columns, np.ascontiguousarray(weights[:, columns])
 
 
 @lru_cache(maxsize=64)
@@ -70,7 +96,7 @@ def _matrix(old: int, new: int, order: int) -> np.ndarray:
     if old == 1:
         return np.ones((new, 1), dtype=np.float32)
     if order == 1:
-        hats = np.maximum(0, 1 - np.abs(np.clip(positions, 0, old - 1)[:, None] - np.arange(old)))
+        hats: np.ndarray = np.maximum(0, 1 - np.abs(np.clip(positions, 0, old - 1)[:, None] - np.arange(old)))
         return hats.astype(np.float32)
     pad = 12
     knots = np.arange(-pad, old + pad)
@@ -80,8 +106,11 @@ def _matrix(old: int, new: int, order: int) -> np.ndarray:
     weights = spline @ filtered
     matrix = np.zeros((new, old))
     np.add.at(matrix.T, np.clip(knots, 0, old - 1), weights.T)
+    matrix[np.abs(matrix) < _NEGLIGIBLE] = 0
     return matrix.astype(np.float32)
 
 
 def _collocation(count: int) -> np.ndarray:
-    return np.diag(np.full(count, 2 / 3)) + np.diag(np.full(count - 1, 1 / 6), 1) + np.diag(np.full(count - 1, 1 / 6), -1)
+    beside = np.diag(np.full(count - 1, 1 / 6), 1)
+    collocation: np.ndarray = np.diag(np.full(count, 2 / 3)) + beside + beside.T
+    return collocation

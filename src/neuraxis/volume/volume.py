@@ -52,14 +52,18 @@ class Stored:
     def to_canonical(self, array: np.ndarray) -> np.ndarray:
         """Reorder the last three axes from stored to canonical order (a view)."""
         lead = array.ndim - 3
-        array = array.transpose(*range(lead), *(lead + axis for axis in self.axes))
-        return array[(..., *(slice(None, None, -1 if flip else 1) for flip in self.flips))]
+        turned: np.ndarray = array.transpose(*range(lead), *(lead + axis for axis in self.axes))[self._turned]
+        return turned
 
     def from_canonical(self, array: np.ndarray) -> np.ndarray:
         """Reorder the last three axes from canonical to stored order (a view)."""
         lead = array.ndim - 3
-        array = array[(..., *(slice(None, None, -1 if flip else 1) for flip in self.flips))]
-        return array.transpose(*range(lead), *(lead + self.axes.index(axis) for axis in range(3)))
+        turned: np.ndarray = array[self._turned]
+        return turned.transpose(*range(lead), *(lead + self.axes.index(axis) for axis in range(3)))
+
+    @property
+    def _turned(self) -> tuple[Any, ...]:
+        return (..., *(slice(None, None, -1 if flip else 1) for flip in self.flips))
 
 
 @dataclass(frozen=True, eq=False)

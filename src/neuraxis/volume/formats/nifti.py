@@ -1,12 +1,12 @@
 """NIfTI-1 and NIfTI-2, `.nii` and `.nii.gz`.
 
-The affine is the sform where its code is above 0, else the qform where its code is, else spacing alone (nibabel's
-rule). Gzip goes through `isal`. Memory is taken only after the header's claim was compared with what the file holds.
+The affine is the sform where its code is above 0, else the qform where its code is, else spacing alone (method 1 of
+the standard). Gzip goes through `isal`. A header that claims more than its file can hold is refused before memory is
+taken; below that, memory is only touched as far as the file delivers.
 """
 
 from __future__ import annotations
 
-import io
 import math
 import zlib
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import IO, Any, cast
 import numpy as np
 from isal import igzip, isal_zlib
 
-from neuraxis.errors import DataError
+from neuraxis.errors import DataError, ResourceError, UsageError
 from neuraxis.files import atomic_path
 from neuraxis.volume.grid import Grid
 from neuraxis.volume.volume import Stored, Volume
@@ -23,6 +23,7 @@ from neuraxis.volume.volume import Stored, Volume
 SUFFIXES = (".nii.gz", ".nii")
 MAX_BYTES = 64 * 2**30
 _CHUNK = 2**24
+_MAX_DEFLATION = 1032  # no deflate stream unpacks to more than this many times its size
 
 
 def read(path: Path) -> Volume:
@@ -50,72 +51,111 @@ def read_grid(path: Path) -> tuple[Grid, int]:
     return Stored.of(grid).canonical_grid, math.prod(shape) // math.prod(grid.shape)
 
 
+def geometry_remarks(volume: Volume) -> tuple[str, ...]:
+    """Say what is odd about the geometry in a scan's header, where other programs may read it otherwise."""
+    header = volume.stored.header if volume.stored is not None else None
+    if header is None:
+        return ()
+    codes = int(header["sform_code"]) > 0, int(header["qform_code"]) > 0
+    if codes == (False, False):
+        return ("the header has neither sform nor qform, so left and right are a guess",)
+    if codes == (True, True) and volume.stored is not None:
+        try:
+            qform = Grid(volume.stored.grid.shape, _with_qfac(header).get_qform() * _unit_rows(header))
+        except Exception:
+            return ("the header's qform cannot be read; the sform is used",)
+        apart = qform.corner_distance_mm(volume.stored.grid)
+        if apart > 0.1 * min(volume.grid.spacing_mm):
+            return (f"sform and qform of the header lie up to {apart:.3g} mm apart; the sform is used",)
+    return ()
+
+
 def write(path: Path, volume: Volume, overwrite: bool = True) -> None:
     """Write a volume; where it came from a NIfTI file, on exactly that file's shape, affine and header codes.
 
     The array's dtype is stored as it is (bool as uint8), unscaled.
-    """
-    import nibabel as nib
 
+    Raises:
+        UsageError: the name does not end in .nii or .nii.gz, or the file exists and `overwrite` is false.
+        ResourceError: it cannot be written.
+        ValueError: the array is of another shape than the scan that the volume came from, or of a type that NIfTI
+            does not know.
+    """
+    path = Path(path)
+    if not path.name.endswith(SUFFIXES):
+        raise UsageError(f"{path}: a scan is written as .nii.gz or .nii. Choose a name that ends so.")
     stored = volume.stored or Stored.of(volume.grid)
     array = stored.from_canonical(volume.array)
+    if array.shape[1:] != stored.grid.shape:
+        raise ValueError(f"The volume has {array.shape[1:]} voxels, but its file had {stored.grid.shape}.")
     array = np.moveaxis(array, 0, -1) if volume.channels > 1 else array[0]
     if array.dtype == bool:
-        array = array.astype(np.uint8)
-    header = cast(Any, stored.header.copy() if stored.header is not None else nib.Nifti1Header())
-    source_ndim = int(header["dim"][0]) if stored.header is not None else 3
-    if volume.channels == 1 and stored.header is not None and source_ndim == 2:
+        array = array.view(np.uint8)
+    if stored.header is not None and int(stored.header["dim"][0]) == 2 and array.ndim == 3:
         array = array[..., 0]
-    spacing = list(stored.grid.spacing_mm[: min(array.ndim, 3)]) + [1.0] * (array.ndim - 3)
-    header.set_data_dtype(array.dtype)
-    header.set_data_shape(array.shape)
+    header = _header_for(array, stored)
+    with atomic_path(path, overwrite) as part:
+        _write_stored(part, header, array, compressed=path.name.endswith(".gz"))
+
+
+def _header_for(array: np.ndarray, stored: Stored) -> Any:
+    import nibabel as nib
+
+    header = cast(Any, stored.header.copy() if stored.header is not None else nib.Nifti1Header())
+    try:
+        header.set_data_dtype(array.dtype)
+        header.set_data_shape(array.shape)
+    except nib.spatialimages.HeaderDataError as error:
+        raise ValueError(f"NIfTI cannot hold {array.dtype} values of shape {array.shape} ({error}).") from error
     if stored.header is None:
         header.set_sform(stored.grid.affine, 1)
         header.set_qform(stored.grid.affine, 1)
         header.set_xyzt_units("mm")
     else:
-        header["pixdim"][1 : 1 + array.ndim] = (list(stored.header["pixdim"][1:4]) + spacing[3:])[: array.ndim]
+        header["pixdim"][1:] = stored.header["pixdim"][1:]
+        if array.ndim == 4 and int(stored.header["dim"][0]) < 4:
+            header["pixdim"][4] = 1
     header.set_slope_inter(1, 0)
     header["cal_min"], header["cal_max"] = 0, 0
-    image = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
-    with atomic_path(Path(path), overwrite) as part:
-        _write_stored(part, image, header, array, compressed=str(path).endswith(".gz"))
+    header["magic"] = type(header).default_structarr()["magic"]
+    header["vox_offset"] = int(header["sizeof_hdr"]) + 4
+    return header
 
 
-def _write_stored(part: Path, image: Any, header: Any, array: np.ndarray, compressed: bool) -> None:
-    offset = 544 if header["sizeof_hdr"] == 540 else 352
-    header.extensions.clear() if hasattr(header, "extensions") else None
-    header["magic"] = image.header_class().default_structarr()["magic"]
-    header["vox_offset"] = offset
-    body = np.asfortranarray(array.astype(header.get_data_dtype(), copy=False)).tobytes(order="F")
-    content = header.structarr.tobytes().ljust(offset, b"\0")
-    if not compressed:
-        part.write_bytes(content + body)
-        return
-    with part.open("wb") as stream, igzip.IGzipFile(fileobj=stream, mode="wb", compresslevel=2, mtime=0, filename="") as gz:
-        gz.write(content)
-        gz.write(body)
+def _write_stored(part: Path, header: Any, array: np.ndarray, compressed: bool) -> None:
+    start = header.structarr.tobytes() + bytes(4)
+    body = np.asfortranarray(array, header.get_data_dtype()).T.reshape(-1).view(np.uint8).data
+    with part.open("wb") as stream:
+        if not compressed:
+            stream.write(start)
+            stream.write(body)
+            return
+        with igzip.IGzipFile(fileobj=stream, mode="wb", compresslevel=2, mtime=0, filename="") as packed:
+            packed.write(start)
+            packed.write(body)
 
 
 def _read_stored(path: Path) -> tuple[Any, np.ndarray]:
     with _open(path) as stream:
         header = _read_header(path, stream)
         shape = _shape(path, header)
-        dtype = header.get_data_dtype()
-        if dtype.kind not in "iuf":
-            raise DataError(f"{path}: holds {dtype} values. Needed are real numbers; convert it to integers or floats.")
-        wanted = math.prod(shape) * dtype.itemsize
-        if wanted > MAX_BYTES:
-            raise DataError(f"{path}: the header claims {shape} voxels, {wanted >> 30} GiB. Crop it or mend the header.")
-        _skip(path, stream, int(header["vox_offset"]) - header["sizeof_hdr"])
-        body = _read_exactly(path, stream, wanted)
-        _check_trailer(path, stream)
-    array = np.frombuffer(body, dtype=dtype).reshape(shape, order="F")
-    slope, inter = _scaling(path, header)
-    if (slope, inter) != (1.0, 0.0):
-        array = array.astype(np.float64 if dtype.itemsize > 4 else np.float32) * slope + inter
-        array = array.astype(np.float32)
-    return header, array.astype(array.dtype.newbyteorder("="), copy=False)
+        dtype = _dtype(path, header)
+        _skip(path, stream, header)
+        body = _read_body(path, stream, math.prod(shape) * dtype.itemsize)
+    array = _scaled(body.view(dtype), *_scaling(path, header))
+    return header, array.astype(array.dtype.newbyteorder("="), copy=False).reshape(shape, order="F")
+
+
+def _scaled(stored: np.ndarray, slope: float, inter: float) -> np.ndarray:
+    """Return the real values of stored ones (N,) as float32; short integers are looked up in a table."""
+    if (slope, inter) == (1.0, 0.0):
+        return stored
+    if stored.dtype.kind == "f" or stored.dtype.itemsize > 2:
+        return (stored * np.float64(slope) + inter).astype(np.float32)
+    bits = np.dtype(f"u{stored.dtype.itemsize}")
+    every = np.arange(2 ** (8 * bits.itemsize)).astype(bits).view(stored.dtype)
+    table = (every * np.float64(slope) + inter).astype(np.float32)
+    return table.take(stored.view(bits))
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -162,23 +202,43 @@ def _shape(path: Path, header: Any) -> tuple[int, ...]:
     return shape
 
 
+def _dtype(path: Path, header: Any) -> np.dtype[Any]:
+    dtype: np.dtype[Any] = header.get_data_dtype()
+    if dtype.kind not in "iuf":
+        what = {"c": "complex", "V": "colour or unknown"}.get(dtype.kind, str(dtype))
+        raise DataError(f"{path}: holds {what} values. Needed are real numbers; convert it to integers or floats.")
+    return dtype
+
+
 def _grid(path: Path, header: Any, shape: tuple[int, ...]) -> Grid:
-    shape = (*shape, 1)[:3] if len(shape) == 2 else shape[:3]
+    x, y, z = (*shape, 1)[:3]
     try:
-        affine = np.asarray(header.get_best_affine(), dtype=np.float64)
         if int(header["sform_code"]) <= 0 and int(header["qform_code"]) <= 0:
             sizes = np.abs(np.asarray(header["pixdim"][1:4], dtype=np.float64))
             sizes[len(shape) :] = 1
             affine = np.diag([*sizes, 1.0])
+        else:
+            affine = np.asarray(_with_qfac(header).get_best_affine(), dtype=np.float64)
     except Exception as error:
         raise DataError(f"{path}: the geometry cannot be read ({error}). Export the scan again.") from error
     matrix = affine[:3, :3]
     if not np.isfinite(affine).all() or abs(np.linalg.det(matrix)) < 1e-9 * max(1e-12, np.abs(matrix).max() ** 3):
         raise DataError(f"{path}: the affine is singular or not finite. Mend the sform or qform of the header.")
+    return Grid((x, y, z), affine * _unit_rows(header))
+
+
+def _unit_rows(header: Any) -> np.ndarray:
+    """Return what turns the rows of the header's affine into mm."""
     unit = {1: 1000.0, 3: 0.001}.get(int(header["xyzt_units"]) & 7, 1.0)
-    affine[:3] *= unit
-    x, y, z = (*shape, 1)[:3]
-    return Grid((x, y, z), affine)
+    return np.array([[unit], [unit], [unit], [1.0]])
+
+
+def _with_qfac(header: Any) -> Any:
+    """Return the header with pixdim[0] = 1 where it is 0, which the standard reads as 1."""
+    if header["pixdim"][0] == 0:
+        header = header.copy()
+        header["pixdim"][0] = 1
+    return header
 
 
 def _scaling(path: Path, header: Any) -> tuple[float, float]:
@@ -190,30 +250,38 @@ def _scaling(path: Path, header: Any) -> tuple[float, float]:
     return slope, inter
 
 
-def _skip(path: Path, stream: IO[bytes], count: int) -> None:
+def _skip(path: Path, stream: IO[bytes], header: Any) -> None:
+    offset = float(header["vox_offset"])
+    count = offset - int(header["sizeof_hdr"])
     if not 0 <= count <= 2**28:
-        raise DataError(f"{path}: vox_offset in the header is impossible. Export the scan again.")
-    _read_exactly(path, stream, count)
+        raise DataError(f"{path}: vox_offset in the header is {offset:g}, which cannot be. Export the scan again.")
+    _read_exactly(path, stream, int(count))
 
 
 def _read_exactly(path: Path, stream: IO[bytes], count: int) -> bytes:
-    """Read `count` bytes piece by piece, so that a lying header cannot take memory the file does not fill."""
-    buffer = io.BytesIO()
-    left = count
-    try:
-        while left and (piece := stream.read(min(left, _CHUNK))):
-            buffer.write(piece)
-            left -= len(piece)
-    except (OSError, EOFError, zlib.error, isal_zlib.error) as error:
-        raise DataError(f"{path}: the compressed data are corrupt ({error}). Fetch or export the file again.") from error
-    if left:
-        raise DataError(f"{path}: ends early, {left} of {count} bytes are missing. Fetch or export the file again.")
-    return buffer.getvalue()
+    return _read_body(path, stream, count, ends_here=False).tobytes()
 
 
-def _check_trailer(path: Path, stream: IO[bytes]) -> None:
-    """Read on once, so that a compressed file whose checksum is wrong is noticed."""
+def _read_body(path: Path, stream: IO[bytes], wanted: int, ends_here: bool = True) -> np.ndarray:
+    """Read `wanted` bytes; `ends_here` reads on once, so that a compressed file's wrong checksum is noticed."""
+    held = path.stat().st_size * (_MAX_DEFLATION if isinstance(stream, igzip.IGzipFile) else 1)
+    if ends_here and wanted > min(held, MAX_BYTES):
+        raise DataError(
+            f"{path}: the header claims {wanted} bytes of voxels, more than the file can hold, or more than "
+            f"{MAX_BYTES >> 30} GiB. Fetch or export it again."
+        )
     try:
-        stream.read(1)
+        body = np.empty(wanted, np.uint8)
+    except MemoryError as error:
+        raise ResourceError(f"{path}: needs {wanted / 2**30:.1f} GiB. Crop it or use a larger machine.") from error
+    view, done = body.data, 0
+    try:
+        while done < wanted and (count := stream.readinto(view[done : done + _CHUNK])):  # type: ignore[attr-defined]
+            done += count
+        if done == wanted and ends_here:
+            stream.read(1)
     except (OSError, EOFError, zlib.error, isal_zlib.error) as error:
-        raise DataError(f"{path}: the compressed data are corrupt ({error}). Fetch or export the file again.") from error
+        raise DataError(f"{path}: the compressed data are corrupt ({error}). Fetch or export it again.") from error
+    if done < wanted:
+        raise DataError(f"{path}: ends early, {wanted - done} of {wanted} bytes are missing. Fetch or export it again.")
+    return body
