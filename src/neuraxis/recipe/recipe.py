@@ -6,6 +6,7 @@ A file or `--set key=value` gives wishes, the planner takes the open decisions f
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 import tomli_w
@@ -63,7 +64,9 @@ class PreparationRecipe(Part):
     def _consistent(self) -> PreparationRecipe:
         if min(self.spacing_mm) <= 0:
             raise ValueError("spacing_mm must be positive")
-        lacking = [channel for channel, rule in self.normalisation.items() if rule == "ct" and channel not in self.intensity]
+        lacking = [
+            channel for channel, rule in self.normalisation.items() if rule == "ct" and channel not in self.intensity
+        ]
         if lacking:
             raise ValueError(f"channel '{lacking[0]}' is normalised as ct and needs preparation.intensity.{lacking[0]}")
         return self
@@ -204,7 +207,8 @@ class Recipe(Part):
 
     def to_toml(self) -> str:
         """Return the fully resolved recipe as TOML, which `--recipe FILE` reads again."""
-        return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+        text = tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+        return re.sub(r"\[\s+([^\[\]]*?),?\s+\]", lambda found: f"[{' '.join(found[1].split())}]", text)
 
 
 def _without_none(content: Any) -> Any:

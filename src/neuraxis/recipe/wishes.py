@@ -71,7 +71,9 @@ def resolve(decisions: Mapping[str, Any]) -> Recipe:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "recipe"
-        raise RecipeError(f"{where}: {first['msg'].removeprefix('Value error, ')} (found {_short(first['input'])}).") from error
+        raise RecipeError(
+            f"{where}: {first['msg'].removeprefix('Value error, ')} (found {_short(first['input'])})."
+        ) from error
 
 
 def look_up(wishes: Mapping[str, Any], key: str) -> Any:
@@ -99,7 +101,9 @@ def _read_recipe(recipe: str | Path) -> Wishes:
         try:
             return tomllib.loads(path.read_text("utf-8"))
         except OSError as error:
-            raise RecipeError(f"{path}: cannot be read ({error.strerror}). Name a TOML file or a recipe of the book.") from error
+            raise RecipeError(
+                f"{path}: cannot be read ({error.strerror}). Name a TOML file or a recipe of the book."
+            ) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise RecipeError(f"{path}: is not valid TOML: {error}.") from error
     if str(recipe) not in book():
