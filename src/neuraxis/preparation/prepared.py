@@ -1,0 +1,76 @@
+"""What the network sees of a case, and the way back to the scan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from neuraxis.volume.grid import Grid
+
+Triple = tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class WayBack:
+    """How a prepared array was cut and resampled, so that a result returns to the scan's canonical grid.
+
+    Attributes:
+        source: the scan's canonical grid.
+        crop_start: first voxel of the box that was kept.
+        crop_shape: size of that box.
+        shape: its size after resampling; the shape of the prepared arrays.
+    """
+
+    source: Grid
+    crop_start: Triple
+    crop_shape: Triple
+    shape: Triple
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of the prepared arrays."""
+        return self.source.cropped(self.crop_start, self.crop_shape).resampled(self.shape)
+
+    @property
+    def box(self) -> tuple[slice, slice, slice]:
+        """The kept box as slices of the source."""
+        x, y, z = (slice(a, a + n) for a, n in zip(self.crop_start, self.crop_shape, strict=True))
+        return x, y, z
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-able content."""
+        return {
+            "source_shape": list(self.source.shape),
+            "source_affine": self.source.affine.tolist(),
+            "crop_start": list(self.crop_start),
+            "crop_shape": list(self.crop_shape),
+            "shape": list(self.shape),
+        }
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> WayBack:
+        """Build from what `to_dict` returned."""
+        source = Grid(tuple(content["source_shape"]), np.array(content["source_affine"]))
+        return cls(source, tuple(content["crop_start"]), tuple(content["crop_shape"]), tuple(content["shape"]))
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A case as the network sees it.
+
+    Attributes:
+        image: (C, X, Y, Z) float32, at the recipe's spacing, normalised.
+        way_back: how to return to the scan's grid.
+        target: (T, X, Y, Z) uint8, see `Labels.encode`; None for an unlabelled scan.
+    """
+
+    image: np.ndarray
+    way_back: WayBack
+    target: np.ndarray | None = None
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of `image` and `target`."""
+        return self.way_back.grid

@@ -1,0 +1,141 @@
+"""Prepared cases on disk, in chunks, so that a patch is read without its case.
+
+One folder a case: `image.b2nd` (float32), `target.b2nd` (uint8), `foreground.npy` (voxels to centre patches on) and
+`case.json`, which is written last: a case without it is not there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neuraxis.errors import DataError
+from neuraxis.files import read_json, write_json
+from neuraxis.preparation.prepared import Prepared, WayBack
+
+FOREGROUND_VOXELS = 4096
+_CHUNK, _BLOCK = 64, 16
+
+
+class Store:
+    """The prepared cases of one dataset."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        self._open: dict[str, _Case] = {}
+
+    def ids(self) -> tuple[str, ...]:
+        """Return the ids of all cases that are whole, sorted."""
+        if not self.folder.is_dir():
+            return ()
+        return tuple(sorted(path.parent.name for path in self.folder.glob("*/case.json")))
+
+    def holds(self, id: str, key: str) -> bool:
+        """Tell whether a case is there and was prepared from the same files by the same recipe."""
+        manifest = self.folder / id / "case.json"
+        try:
+            return bool(manifest.is_file() and read_json(manifest).get("key") == key)
+        except DataError:
+            return False
+
+    def put(self, id: str, prepared: Prepared, key: str = "") -> None:
+        """Write a case; it is there as a whole or not at all."""
+        import blosc2
+
+        if prepared.target is None:
+            raise ValueError(f"{id}: a case for training needs its target.")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=".part-", dir=self.folder))
+        try:
+            for name, array in (("image", prepared.image), ("target", prepared.target)):
+                chunks = (1, *(min(_CHUNK, size) for size in array.shape[1:]))
+                blocks = (1, *(min(_BLOCK, size) for size in array.shape[1:]))
+                settings = {"codec": blosc2.Codec.LZ4, "clevel": 1, "nthreads": 1}
+                blosc2.asarray(
+                    np.ascontiguousarray(array),
+                    urlpath=str(part / f"{name}.b2nd"),
+                    chunks=chunks,
+                    blocks=blocks,
+                    cparams=settings,
+                )
+            np.save(part / "foreground.npy", _foreground(id, prepared.target), allow_pickle=False)
+            write_json(part / "case.json", {"id": id, "key": key, "way_back": prepared.way_back.to_dict()})
+            final = self.folder / id
+            if final.exists():
+                shutil.rmtree(final)
+            part.rename(final)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        self._open.pop(id, None)
+
+    def shape(self, id: str) -> tuple[int, int, int]:
+        """Return the size (X, Y, Z) of a prepared case."""
+        return self.way_back(id).shape
+
+    def way_back(self, id: str) -> WayBack:
+        """Return how a case was cut and resampled."""
+        return self._case(id).way_back
+
+    def foreground(self, id: str) -> np.ndarray:
+        """Return up to 4096 labelled voxels for each class, rows of (output, x, y, z), int32, ordered by output."""
+        return self._case(id).foreground
+
+    def read(self, id: str, box: tuple[slice, slice, slice] | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return image (C, ...) and target (T, ...) of a box, or of the whole case."""
+        case, where = self._case(id), (slice(None), *(box or (slice(None),) * 3))
+        return np.asarray(case.image[where]), np.asarray(case.target[where])
+
+    def _case(self, id: str) -> _Case:
+        if id not in self._open:
+            self._open[id] = _Case(self.folder / id)
+        return self._open[id]
+
+
+class _Case:
+    def __init__(self, folder: Path) -> None:
+        if not (folder / "case.json").is_file():
+            raise DataError(f"{folder}: is not a prepared case. Prepare the dataset again.")
+        self._folder = folder
+
+    @cached_property
+    def way_back(self) -> WayBack:
+        return WayBack.from_dict(read_json(self._folder / "case.json")["way_back"])
+
+    @cached_property
+    def foreground(self) -> np.ndarray:
+        return np.asarray(np.load(self._folder / "foreground.npy", allow_pickle=False))
+
+    @cached_property
+    def image(self) -> Any:
+        return self._array("image")
+
+    @cached_property
+    def target(self) -> Any:
+        return self._array("target")
+
+    def _array(self, name: str) -> Any:
+        import blosc2
+
+        return blosc2.open(str(self._folder / f"{name}.b2nd"), mode="r", dparams={"nthreads": 1})
+
+
+def _foreground(id: str, target: np.ndarray) -> np.ndarray:
+    """Draw voxels of each class by a generator keyed with the id, so that the same case gives the same voxels."""
+    key = int.from_bytes(hashlib.sha256(id.encode()).digest()[:8], "little")
+    generator = np.random.Generator(np.random.Philox(key=key))
+    rows = []
+    regions = target.shape[0] > 1
+    for output in range(target.shape[0]) if regions else range(1, int(target[target < 255].max(initial=0)) + 1):
+        mask = target[output] == 1 if regions else target[0] == output
+        flat = np.flatnonzero(mask)
+        if flat.size > FOREGROUND_VOXELS:
+            flat = np.sort(generator.choice(flat, FOREGROUND_VOXELS, replace=False))
+        places = np.stack(np.unravel_index(flat, mask.shape), axis=1)
+        rows.append(np.column_stack([np.full(len(places), output), places]))
+    return np.concatenate(rows).astype(np.int32) if rows else np.zeros((0, 4), np.int32)
