@@ -4,5 +4,9 @@ from neuraxis.registry import Catalog, Entry
 
 LOSSES = Catalog(
     "loss",
-    {"dice_ce": Entry("neuraxis.losses.compound:DiceCrossEntropy", "Dice plus cross-entropy, regions and ignore label", "train")},
+    {
+        "dice_ce": Entry(
+            "neuraxis.losses.compound:DiceCrossEntropy", "Dice plus cross-entropy, regions and ignore label", "train"
+        )
+    },
 )
