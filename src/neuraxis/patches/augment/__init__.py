@@ -1,0 +1,1 @@
+"""Batched augmentation on torch tensors; every draw is a function of (seed, step, sample)."""

@@ -1,0 +1,109 @@
+"""Which patch a training step sees: a function of (seed, step, sample) and of nothing else.
+
+No generator lives on between two draws, so workers, ranks and a resumed run need only the step's number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from neuraxis.patches.draws import Purpose, generator
+from neuraxis.preparation.store import Store
+
+Triple = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class PatchPlace:
+    """Where a patch is cut: the case, and its first voxel, which may lie outside the case."""
+
+    case: str
+    start: Triple
+
+
+@dataclass(frozen=True)
+class SamplerOptions:
+    """How patches are drawn.
+
+    Attributes:
+        shape: voxels that are cut along each axis.
+        core: voxels in the patch's middle that remain after augmentation; they stay inside the case where they can.
+        batch: patches a step.
+        foreground: probability that a patch is centred on a labelled voxel, each class as often as another.
+        seed: of the run.
+    """
+
+    shape: Triple
+    core: Triple
+    batch: int
+    foreground: float
+    seed: int
+
+
+class PatchSampler:
+    """Draws and cuts the patches of any step.
+
+    Cases come in a new order each round, so that all are seen equally often.
+    """
+
+    def __init__(self, store: Store, ids: Sequence[str], options: SamplerOptions) -> None:
+        if not ids:
+            raise ValueError("A sampler needs at least one case.")
+        self.store, self.ids, self.options = store, tuple(ids), options
+
+    def place(self, step: int, sample: int) -> PatchPlace:
+        """Draw where a step's sample is cut."""
+        position = step * self.options.batch + sample
+        round_number, turn = divmod(position, len(self.ids))
+        order = generator(self.options.seed, Purpose.ORDER, round_number).permutation(len(self.ids))
+        case = self.ids[int(order[turn])]
+        draws = generator(self.options.seed, Purpose.PLACE, step, sample)
+        size, core = self.store.shape(case), self.options.core
+        if draws.random() < self.options.foreground:
+            first = self._around_foreground(case, draws)
+        else:
+            first = [
+                int(draws.integers(min(0, n - c), max(0, n - c), endpoint=True))
+                for n, c in zip(size, core, strict=True)
+            ]
+        x, y, z = (
+            value - (whole - inner) // 2 for value, whole, inner in zip(first, self.options.shape, core, strict=True)
+        )
+        return PatchPlace(case, (x, y, z))
+
+    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Cut the patches of a step: images (B, C, *shape) float32 and targets (B, T, *shape) uint8."""
+        patches = [self.cut(self.place(step, sample)) for sample in range(self.options.batch)]
+        return np.stack([image for image, _ in patches]), np.stack([target for _, target in patches])
+
+    def cut(self, place: PatchPlace) -> tuple[np.ndarray, np.ndarray]:
+        """Read a patch; outside the case the image is 0 and the target background."""
+        size, shape = self.store.shape(place.case), self.options.shape
+        inside = [
+            (max(0, start), max(0, min(n, start + length)))
+            for start, length, n in zip(place.start, shape, size, strict=True)
+        ]
+        x, y, z = (slice(low, max(low, high)) for low, high in inside)
+        image, target = self.store.read(place.case, (x, y, z))
+        if image.shape[1:] == shape:
+            return image, target
+        pads = [
+            (part.start - start, length - (part.stop - start))
+            for part, start, length in zip((x, y, z), place.start, shape, strict=True)
+        ]
+        return np.pad(image, [(0, 0), *pads]), np.pad(target, [(0, 0), *pads])
+
+    def _around_foreground(self, case: str, draws: np.random.Generator) -> list[int]:
+        voxels = self.store.foreground(case)
+        size, core = self.store.shape(case), self.options.core
+        middle = [n // 2 for n in size]
+        if len(voxels):
+            wanted = draws.choice(np.unique(voxels[:, 0]))
+            of_class = voxels[voxels[:, 0] == wanted]
+            middle = [int(place) for place in of_class[draws.integers(len(of_class))][1:]]
+        return [
+            int(np.clip(m - c // 2, min(0, n - c), max(0, n - c))) for m, c, n in zip(middle, core, size, strict=True)
+        ]

@@ -1,0 +1,100 @@
+"""Cut windows, glued back, give the weighted mean at every voxel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from neuraxis.patches.grid import window_starts
+from neuraxis.patches.merge import Merger, gaussian_weight
+
+
+def glued(weight: np.ndarray, windows: dict[tuple[int, int, int], float]) -> np.ndarray:
+    merger = Merger.of_numpy(1, (4, 4, 1), weight.astype(np.float32))
+    for start, value in windows.items():
+        merger.add(start, np.full((1, 3, 3, 1), value, np.float32))
+    return merger.merged()[0, :, :, 0]
+
+
+FOUR = {(0, 0, 0): 1.0, (0, 1, 0): 2.0, (1, 0, 0): 3.0, (1, 1, 0): 4.0}
+
+
+def test_four_equal_windows_of_a_4_by_4_image_are_averaged():
+    assert window_starts((4, 4, 1), (3, 3, 1), 0.5) == tuple(FOUR)
+    np.testing.assert_allclose(
+        glued(np.ones((3, 3, 1)), FOUR),
+        [
+            [1.0, 1.5, 1.5, 2.0],
+            [2.0, 2.5, 2.5, 3.0],
+            [2.0, 2.5, 2.5, 3.0],
+            [3.0, 3.5, 3.5, 4.0],
+        ],
+        rtol=1e-6,
+    )
+
+
+def test_windows_of_a_4_by_4_image_count_more_in_their_middle():
+    weight = np.array([1.0, 2.0, 1.0])[:, None, None] * np.array([1.0, 2.0, 1.0])[None, :, None]
+    third = 1 / 3
+    np.testing.assert_allclose(
+        glued(weight, FOUR),
+        [
+            [1.0, 1 + third, 2 - third, 2.0],
+            [1 + 2 * third, 2.0, 2 + third, 3 - third],
+            [3 - 2 * third, 3 - third, 3.0, 3 + third],
+            [3.0, 3 + third, 4 - third, 4.0],
+        ],
+        rtol=1e-6,
+    )
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.tuples(*[st.integers(1, 14)] * 3), st.sampled_from([0.0, 0.5, 0.75]), st.integers(0, 99))
+def test_windows_cut_from_a_volume_give_that_volume_again(shape, overlap, seed):
+    window = tuple(min(size, side) for size, side in zip(shape, (6, 5, 4), strict=True))
+    values = np.random.default_rng(seed).normal(size=(2, *shape)).astype(np.float32)
+    merger = Merger.of_numpy(2, shape, gaussian_weight(window))
+    for start in window_starts(shape, window, overlap):
+        box = tuple(slice(first, first + side) for first, side in zip(start, window, strict=True))
+        merger.add(start, values[(slice(None), *box)])
+    np.testing.assert_allclose(merger.merged(), values, rtol=1e-5, atol=1e-6)
+
+
+def test_the_gaussian_is_1_in_the_middle_and_an_eighth_of_the_side_wide():
+    weight = gaussian_weight((17, 9, 1))
+    assert weight.shape == (17, 9, 1)
+    assert weight.dtype == np.float32
+    assert weight[8, 4, 0] == 1.0
+    one_sigma = 17 / 8
+    assert weight[10, 4, 0] == pytest.approx(np.exp(-0.5 * (2 / one_sigma) ** 2), rel=1e-6)
+
+
+def test_the_gaussian_of_an_even_side_is_symmetric_with_peak_1():
+    weight = gaussian_weight((4, 4, 4))
+    np.testing.assert_array_equal(weight, weight[::-1, ::-1, ::-1])
+    assert weight.max() == 1.0
+
+
+def test_no_weight_is_below_the_floor():
+    assert gaussian_weight((64, 64, 64), floor=1e-3).min() == pytest.approx(1e-3)
+    assert gaussian_weight((128, 128, 128)).min() > 0
+
+
+def test_a_voxel_that_no_window_covers_is_an_error():
+    merger = Merger.of_numpy(1, (4, 1, 1), np.ones((2, 1, 1), np.float32))
+    merger.add((0, 0, 0), np.ones((1, 2, 1, 1)))
+    with pytest.raises(ValueError, match="no window"):
+        merger.merged()
+
+
+def test_arrays_of_torch_are_merged_as_those_of_numpy():
+    torch = pytest.importorskip("torch")
+    weight = gaussian_weight((3, 3, 1))
+    arrays = (torch.zeros(1, 4, 4, 1), torch.zeros(4, 4, 1), torch.from_numpy(weight))
+    ours, theirs = Merger.of_numpy(1, (4, 4, 1), weight), Merger(*arrays)
+    for start, value in FOUR.items():
+        ours.add(start, np.full((1, 3, 3, 1), value, np.float32))
+        theirs.add(start, torch.full((1, 3, 3, 1), value))
+    np.testing.assert_allclose(theirs.merged().numpy(), ours.merged(), rtol=1e-6)
