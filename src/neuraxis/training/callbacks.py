@@ -1,0 +1,133 @@
+"""What happens beside the steps: curves, checkpoints, and telling how far it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from torch.utils.tensorboard import SummaryWriter
+
+from neuraxis.patches.sampler import PatchSampler
+from neuraxis.progress import Stage
+from neuraxis.training.curves import Row, read_curves, write_curves
+from neuraxis.training.task import SegmentationTask, learning_rate
+
+
+class Curves(L.Callback):
+    """Notes loss, learning rate and the Dice on fixed held-out patches at even distances of steps.
+
+    The patches are the same each time, so the curve shows the network and not the draw. It chooses nothing.
+    """
+
+    def __init__(self, path: Path, held_out: PatchSampler, steps: int, validations: int) -> None:
+        self.path, self.held_out = path, held_out
+        self.every = max(1, steps // validations)
+        self.steps = steps
+        self.rows: list[Row] = read_curves(path)
+
+    def on_train_start(self, trainer: L.Trainer, task: Any) -> None:
+        """Drop the rows that a resumed run will write again, and open TensorBoard's file."""
+        self.rows = [row for row in self.rows if row["step"] <= task.first_step]
+        self._before = max((row["seconds"] for row in self.rows), default=0.0)
+        self._begin = time.monotonic()
+        self._board = SummaryWriter(str(self.path.parent / "tensorboard"), purge_step=task.first_step + 1)
+
+    def on_train_end(self, trainer: L.Trainer, task: Any) -> None:
+        """Close TensorBoard's file."""
+        self._board.close()
+
+    def on_train_batch_end(self, trainer: L.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Add a row when one is due."""
+        step = task.step
+        if step % self.every and step != self.steps:
+            return
+        self.rows.append(
+            {
+                "step": step,
+                "seconds": round(self._before + time.monotonic() - self._begin, 1),
+                "learning_rate": learning_rate(step - 1, task.recipe.training),
+                "loss": round(task.loss_sum / max(1, task.loss_count), 6),
+                "validation_dice": round(held_out_dice(task, self.held_out), 6),
+            }
+        )
+        task.loss_sum, task.loss_count = 0.0, 0
+        write_curves(self.path, self.rows)
+        self._show(self.rows[-1])
+
+    def _show(self, row: Row) -> None:
+        for name in ("learning_rate", "loss", "validation_dice"):
+            self._board.add_scalar(name, row[name], int(row["step"]))
+        self._board.flush()
+
+
+class Checkpoints(L.Callback):
+    """Writes a checkpoint about every so many minutes and after the last step."""
+
+    def __init__(self, path: Path, minutes: float, steps: int) -> None:
+        self.path, self.seconds, self.steps = path, 60 * minutes, steps
+        self._last = time.monotonic()
+
+    def on_train_batch_end(self, trainer: L.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Save when it is time."""
+        if time.monotonic() - self._last < self.seconds and task.step < self.steps:
+            return
+        trainer.strategy.checkpoint_io.save_checkpoint(task.progress(), self.path)
+        self._last = time.monotonic()
+
+
+class Telling(L.Callback):
+    """Advances the progress display."""
+
+    def __init__(self, stage: Stage, curves: Curves) -> None:
+        self.stage, self.curves = stage, curves
+
+    def on_train_batch_end(self, trainer: L.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Advance by one step."""
+        note = ""
+        if self.curves.rows:
+            last = self.curves.rows[-1]
+            note = f"loss {last['loss']:.3f}, Dice {last['validation_dice']:.3f}"
+        self.stage.advance(1, note)
+
+
+class Stopping(L.Callback):
+    """Ends the run politely after the step in which `wanted` becomes true."""
+
+    def __init__(self, wanted: Callable[[], bool]) -> None:
+        self.wanted = wanted
+
+    def on_train_batch_end(self, trainer: L.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Ask Lightning to stop."""
+        trainer.should_stop = trainer.should_stop or self.wanted()
+
+
+@torch.no_grad()
+def held_out_dice(task: SegmentationTask, sampler: PatchSampler, batches: int = 8) -> float:
+    """Return the mean foreground Dice of the shipped weights on the first batches of a sampler, pooled over them."""
+    network = task.shipped_network()
+    was_training = network.training
+    network.eval()
+    shared = total = 0.0
+    for step in range(batches):
+        images, targets = sampler.batch(step)
+        with torch.autocast(task.device.type, torch.bfloat16, enabled=task.trainer.precision == "bf16-mixed"):
+            logits = network(torch.from_numpy(images).to(task.device))
+        got, wanted = _masks(logits.float().cpu(), torch.from_numpy(targets))
+        shared = shared + 2 * (got & wanted).sum(dim=(0, 2, 3, 4)).numpy()
+        total = total + (got.sum(dim=(0, 2, 3, 4)) + wanted.sum(dim=(0, 2, 3, 4))).numpy()
+    network.train(was_training)
+    dice = np.divide(shared, total, out=np.full(np.shape(total), np.nan), where=np.asarray(total) > 0)
+    return float(np.nanmean(dice)) if np.isfinite(dice).any() else 0.0
+
+
+def _masks(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    valid = targets != 255
+    if targets.shape[1] == logits.shape[1]:
+        return (logits > 0) & valid, (targets == 1) & valid
+    classes = torch.arange(1, logits.shape[1]).view(1, -1, 1, 1, 1)
+    return (logits.argmax(dim=1, keepdim=True) == classes) & valid, (targets == classes) & valid

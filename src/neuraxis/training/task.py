@@ -1,0 +1,174 @@
+"""One training run as Lightning sees it: a network, its running mean, a loss, an optimiser and a schedule.
+
+Everything that is random or scheduled is a function of the step's number, which counts on over interruptions.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import lightning as L
+import torch
+from torch import nn
+
+from neuraxis.losses.catalog import LOSSES
+from neuraxis.losses.compound import DeepSupervision
+from neuraxis.networks.catalog import NETWORKS
+from neuraxis.patches.augment.augment import Augmentation
+from neuraxis.patches.draws import Purpose, derived_seed
+from neuraxis.recipe.recipe import Recipe, TrainingRecipe
+
+Batch = tuple[torch.Tensor, torch.Tensor, int]
+
+
+def build_network(recipe: Recipe, channels: int, outputs: int) -> nn.Module:
+    """Build the recipe's network with weights that depend on the seed alone; global generators stay untouched."""
+    kind = NETWORKS.load(recipe.network.name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derived_seed(recipe.seed, Purpose.WEIGHTS))
+        return kind(recipe.network.typed_options(), channels, outputs)
+
+
+def learning_rate(step: int, recipe: TrainingRecipe) -> float:
+    """Return the learning rate of a step: linear warm-up, then the schedule down to 0 after the last step.
+
+    >>> rates = TrainingRecipe(steps=100, warmup_steps=10, learning_rate=1.0)
+    >>> learning_rate(0, rates), learning_rate(9, rates), round(learning_rate(55, rates), 3)
+    (0.1, 1.0, 0.5)
+    """
+    warmup = min(recipe.warmup_steps, recipe.steps // 10)
+    if step < warmup:
+        return recipe.learning_rate * (step + 1) / warmup
+    done = (step - warmup) / max(1, recipe.steps - warmup)
+    if recipe.schedule == "poly":
+        return recipe.learning_rate * (1 - done) ** 0.9
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+class SegmentationTask(L.LightningModule):
+    """Trains one network.
+
+    Args:
+        recipe: all decisions.
+        channels: channels of the image.
+        outputs: outputs of the network.
+        regions: whether outputs may overlap.
+
+    Attributes:
+        first_step: optimiser steps done before this process began.
+        loss_sum: sum of losses since the last row of the curves.
+        loss_count: steps in that sum.
+    """
+
+    def __init__(self, recipe: Recipe, channels: int, outputs: int, regions: bool) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.network = build_network(recipe, channels, outputs)
+        self.running = copy.deepcopy(self.network).requires_grad_(False)
+        self.running.eval()
+        loss = LOSSES.load(recipe.loss.name)(
+            regions, recipe.loss.dice_weight, recipe.loss.entropy_weight, recipe.loss.batch_dice
+        )
+        self.loss = DeepSupervision(loss) if recipe.loss.deep_supervision else loss
+        flat = recipe.network.options.get("flat_axis")
+        self.augmentation = Augmentation(
+            recipe.augmentation, recipe.patches.shape, recipe.preparation.spacing_mm, recipe.seed, flat
+        )
+        self.first_step, self.loss_sum, self.loss_count = 0, 0.0, 0
+        self._optimizer_state: dict[str, Any] | None = None
+        if flat is None:
+            self.network.to(memory_format=torch.channels_last_3d)
+
+    @property
+    def step(self) -> int:
+        """Optimiser steps done, those before an interruption counted in."""
+        return self.first_step + int(self.global_step)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Build the optimiser; after an interruption with the moments it had."""
+        settings = self.recipe.training
+        if settings.optimizer == "sgd":
+            optimizer: torch.optim.Optimizer = torch.optim.SGD(
+                self.network.parameters(),
+                settings.learning_rate,
+                0.99,
+                nesterov=True,
+                weight_decay=settings.weight_decay,
+            )
+        else:
+            optimizer = torch.optim.AdamW(
+                self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+            )
+        if self._optimizer_state is not None:
+            optimizer.load_state_dict(self._optimizer_state)
+            self._optimizer_state = None
+        return optimizer
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Augment on the device."""
+        images, targets, step = batch
+        images, targets = self.augmentation(images, targets, step)
+        return images, targets, step
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Set the step's learning rate, and the seed of draws inside the network."""
+        torch.manual_seed(derived_seed(self.recipe.seed, Purpose.DROPOUT, self.step))
+        for group in self.optimizers(use_pl_optimizer=False).param_groups:
+            group["lr"] = learning_rate(self.step, self.recipe.training)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        """Return the loss of a batch.
+
+        Raises:
+            FloatingPointError: it is not finite.
+        """
+        images, targets, step = batch
+        if self.recipe.network.options.get("flat_axis") is None:
+            images = images.contiguous(memory_format=torch.channels_last_3d)
+        logits = self.network(images)
+        if not self.recipe.loss.deep_supervision and not isinstance(logits, torch.Tensor):
+            logits = logits[0]
+        loss = self.loss(logits, targets)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise FloatingPointError(f"The loss is {value} at step {step}.")
+        self.loss_sum, self.loss_count = self.loss_sum + value, self.loss_count + 1
+        return loss
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Shorten gradients that are too long; Lightning's own clipping refuses the fused optimiser."""
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.training.clip_norm)
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Move the running mean of the weights; early on it forgets faster."""
+        decay = min(self.recipe.training.ema_decay, self.step / (self.step + 10))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.running.parameters()), list(self.network.parameters()), 1 - decay)
+            for kept, now in zip(self.running.buffers(), self.network.buffers(), strict=True):
+                kept.copy_(now)
+
+    def shipped_network(self) -> nn.Module:
+        """Return the network that is scored and shipped: the running mean, or the last weights without one."""
+        return self.running if self.recipe.training.ema_decay > 0 else self.network
+
+    def progress(self) -> dict[str, Any]:
+        """Return all that a resumed run needs, tensors and plain numbers alone."""
+        return {
+            "format": 1,
+            "step": self.step,
+            "network": self.network.state_dict(),
+            "running": self.running.state_dict(),
+            "optimizer": self.optimizers(use_pl_optimizer=False).state_dict(),
+            "loss_sum": self.loss_sum,
+            "loss_count": self.loss_count,
+        }
+
+    def restore(self, progress: dict[str, Any]) -> None:
+        """Continue from what `progress` returned; call it before training starts."""
+        self.network.load_state_dict(progress["network"])
+        self.running.load_state_dict(progress["running"])
+        self._optimizer_state = progress["optimizer"]
+        self.first_step = int(progress["step"])
+        self.loss_sum, self.loss_count = float(progress["loss_sum"]), int(progress["loss_count"])
