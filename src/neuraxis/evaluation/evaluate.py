@@ -1,0 +1,256 @@
+"""Scoring predictions against references: one case from arrays, or whole folders from files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from neuraxis.dataset.case import Case
+from neuraxis.dataset.dataset import Dataset
+from neuraxis.dataset.labels import Labels
+from neuraxis.dataset.layouts.layout import DESCRIPTION, read_description, scans_in
+from neuraxis.dataset.layouts.nnunet import read_labels
+from neuraxis.dataset.layouts.recognise import open_dataset
+from neuraxis.errors import DataError
+from neuraxis.evaluation import surface
+from neuraxis.evaluation.catalog import METRICS, metric_names
+from neuraxis.evaluation.metrics import Comparison
+from neuraxis.evaluation.pairs import Pair, check_grids, description_beside, find_pairs, prediction_case
+from neuraxis.evaluation.scores import Score, Scores
+from neuraxis.progress import Progress, Silent
+from neuraxis.volume.volume import Volume
+from neuraxis.workers import map_in_order
+
+Spacing = tuple[float, float, float]
+_MOST_LABELS = 256
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What to score.
+
+    Attributes:
+        labels: what the numbers mean; none given: those of the dataset, of a `dataset.json` beside the references
+            or the predictions, or else one structure for each number that occurs.
+        metrics: names of metrics; empty for all.
+        cases: ids to score; none given: all.
+        selected_on_these_cases: whether these cases chose anything of the model; it is said in the table.
+    """
+
+    labels: Labels | None = None
+    metrics: tuple[str, ...] = ()
+    cases: tuple[str, ...] | None = None
+    selected_on_these_cases: bool = False
+
+
+def score_case(
+    predicted: np.ndarray, reference: np.ndarray, labels: Labels, spacing_mm: Spacing, metrics: Sequence[str] = ()
+) -> dict[str, dict[str, float]]:
+    """Score every structure of one case.
+
+    Args:
+        predicted: label numbers, (X, Y, Z).
+        reference: label numbers, (X, Y, Z), on the same grid; voxels of `labels.ignore` count for nothing.
+        labels: the structures: its regions where it has some, else its labels but the background.
+        spacing_mm: size of a voxel along each axis.
+        metrics: names of the catalog; empty for all.
+
+    Returns:
+        Structure to metric to value, NaN where undefined.
+
+    Raises:
+        ValueError: the shapes differ.
+        UnknownName: there is no such metric; the message offers the nearest.
+
+    >>> labels = Labels(names={"background": 0, "lesion": 1})
+    >>> reference = np.zeros((4, 4, 4), np.uint8); reference[1, 1, 1:3] = 1
+    >>> predicted = np.zeros((4, 4, 4), np.uint8); predicted[1, 1, 2] = 1
+    >>> score_case(predicted, reference, labels, (1.0, 1.0, 1.0), metrics=("dice", "hd95_mm"))
+    {'lesion': {'dice': 0.6666666666666666, 'hd95_mm': 0.95}}
+    """
+    functions = _functions(metrics)
+    pairs = _comparisons(predicted, reference, labels, spacing_mm)
+    return {
+        name: {metric: float(function(pair)) for metric, function in functions.items()} for name, pair in pairs.items()
+    }
+
+
+def score_rows(
+    case: Case, predicted: Volume, reference: Volume, labels: Labels, metrics: Sequence[str] = ()
+) -> tuple[Score, ...]:
+    """Score every structure of one case as rows of a table, with the voxel counts behind them.
+
+    Args:
+        case: whose scan it is.
+        predicted: label map (1, X, Y, Z).
+        reference: label map (1, X, Y, Z) on the same grid.
+        labels: the structures.
+        metrics: names of the catalog; empty for all.
+    """
+    functions = _functions(metrics)
+    pairs = _comparisons(predicted.array[0], reference.array[0], labels, reference.grid.spacing_mm)
+    return tuple(
+        Score(
+            case=case.id,
+            subject=case.subject,
+            site=case.site,
+            structure=name,
+            values={metric: float(function(pair)) for metric, function in functions.items()},
+            counts=pair.counts,
+            numbers=labels.scored[name],
+            prediction_file=predicted.name,
+            reference_file=reference.name,
+        )
+        for name, pair in pairs.items()
+    )
+
+
+def evaluate(
+    predictions: Path | str,
+    references: Path | str | Dataset,
+    progress: Progress | None = None,
+    options: EvaluateOptions = EvaluateOptions(),
+) -> Scores:
+    """Score label maps against references, matched by case id, a few cases at a time.
+
+    Args:
+        predictions: a folder of label maps, or one label map.
+        references: a folder of label maps, one label map, or a dataset (its labels, subjects and sites are used).
+        progress: who shows how far it is.
+        options: labels, metrics and cases, where not all are wanted.
+
+    Raises:
+        DataError: cases without a partner, other grids, files that are no label maps, numbers that no label has;
+            the message names each.
+    """
+    progress = progress or Silent()
+    references = _dataset_or_path(references)
+    _functions(options.metrics)
+    pairs = find_pairs(Path(predictions), references, options.cases)
+    check_grids(pairs)
+    labels, notes = _labels(references, options.labels, pairs, progress)
+
+    def score(pair: Pair) -> tuple[Score, ...]:
+        predicted, reference = _read(pair)
+        _check_numbers(pair, "prediction", predicted, labels)
+        _check_numbers(pair, "reference", reference, labels)
+        return score_rows(pair.reference, predicted, reference, labels, options.metrics)
+
+    rows: list[Score] = []
+    with progress.stage("Scoring", len(pairs)) as stage:
+        for scored in map_in_order(score, pairs):
+            rows.extend(scored)
+            stage.advance(note=scored[0].case)
+    if all(row.patient == row.case for row in rows):
+        notes = (*notes, "Each case counts as its own patient.")
+    return Scores.of(rows, options.selected_on_these_cases, notes)
+
+
+def _dataset_or_path(references: Path | str | Dataset) -> Path | Dataset:
+    """Open the dataset where its own folder is given rather than a folder of label maps."""
+    if isinstance(references, Dataset):
+        return references
+    folder = Path(references)
+    return open_dataset(folder) if (folder / DESCRIPTION).is_file() and not scans_in(folder) else folder
+
+
+def _functions(metrics: Sequence[str]) -> dict[str, Callable[[Comparison], float]]:
+    return {name: METRICS.load(name) for name in metrics or metric_names()}
+
+
+def _comparisons(
+    predicted: np.ndarray, reference: np.ndarray, labels: Labels, spacing_mm: Spacing
+) -> Mapping[str, Comparison]:
+    """Cut both label maps to the box of what is scored, and compare each structure there."""
+    if predicted.ndim != 3 or predicted.shape != reference.shape:
+        raise ValueError(f"Label maps need one shape (X, Y, Z), found {predicted.shape} and {reference.shape}.")
+    voxels = reference.size
+    background = [0] if any(0 in numbers for numbers in labels.scored.values()) else []
+    box = None if background else surface.joint_box(predicted != 0, reference != 0)
+    if box is not None:
+        predicted, reference = predicted[box], reference[box]
+    scored = None if labels.ignore is None else reference != labels.ignore
+    if scored is not None:
+        voxels -= int(scored.size - np.count_nonzero(scored))
+
+    def mask(label_map: np.ndarray, numbers: tuple[int, ...]) -> np.ndarray:
+        chosen = np.zeros(label_map.shape, dtype=bool)
+        for number in numbers:
+            chosen |= label_map == number
+        return chosen if scored is None else chosen & scored
+
+    return {
+        name: Comparison.of(mask(predicted, numbers), mask(reference, numbers), spacing_mm, voxels)
+        for name, numbers in labels.scored.items()
+    }
+
+
+def _labels(
+    references: Path | Dataset, wanted: Labels | None, pairs: Sequence[Pair], progress: Progress
+) -> tuple[Labels, tuple[str, ...]]:
+    """Return the labels to score, and a note where they had to be derived."""
+    if wanted is not None:
+        return wanted, ()
+    if isinstance(references, Dataset):
+        return references.labels, ()
+    described = description_beside(pairs[0].reference_file.parent, pairs[0].prediction.parent)
+    if described:
+        labels = read_labels(read_description(described.parent), f"{described}: labels")
+        return labels, (f"The structures are those of {described}.",)
+    return _labels_present(pairs, progress), ("The structures are the numbers that occur in the files.",)
+
+
+def _labels_present(pairs: Sequence[Pair], progress: Progress) -> Labels:
+    """Return one label for each number that occurs in any file, called by its number."""
+
+    def numbers(pair: Pair) -> set[int]:
+        predicted, reference = _read(pair)
+        return _numbers(predicted) | _numbers(reference)
+
+    present: set[int] = set()
+    with progress.stage("Looking for labels", len(pairs)) as stage:
+        for pair, found in zip(pairs, map_in_order(numbers, pairs), strict=True):
+            present |= found
+            stage.advance(note=pair.reference.id)
+            if len(present) > _MOST_LABELS:
+                raise DataError(
+                    f"{pair.reference.id}: up to here {len(present)} different numbers occur. Needed are label maps; "
+                    "are these images?"
+                )
+    if not present - {0}:
+        raise DataError(
+            f"{len(pairs)} predictions and references hold nothing but background. Needed is one label at least; "
+            "check the files."
+        )
+    return Labels(names={"background": 0, **{str(number): number for number in sorted(present - {0})}})
+
+
+def _read(pair: Pair) -> tuple[Volume, Volume]:
+    read = []
+    for side, case in (("Prediction", prediction_case(pair)), ("Reference", pair.reference)):
+        try:
+            read.append(case.read_label())
+        except DataError as error:
+            about = f"{side} of " if str(error).startswith(case.id) else ""
+            raise DataError(f"{about}{error}") from error
+    return read[0], read[1]
+
+
+def _check_numbers(pair: Pair, side: str, volume: Volume, labels: Labels) -> None:
+    """Refuse numbers that no label has: they would be scored as background without a word."""
+    unknown = _numbers(volume) - labels.allowed()
+    if unknown:
+        raise DataError(
+            f"{pair.reference.id}: the {side} holds the numbers {sorted(unknown)[:10]}, which no label has. Known are "
+            f"{sorted(labels.allowed())}; were other labels meant, or is it another dataset's?"
+        )
+
+
+def _numbers(volume: Volume) -> set[int]:
+    """Return the numbers that occur in a label map."""
+    used = np.zeros(2**15, dtype=bool)
+    used[volume.array.ravel(order="K")] = True
+    return set(np.flatnonzero(used).tolist())

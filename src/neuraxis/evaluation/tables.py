@@ -1,0 +1,121 @@
+"""Scores as files: the CSV of every case, and the keys of nnU-Net's `summary.json`."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuraxis.errors import DataError
+from neuraxis.evaluation.overlap import Counts
+from neuraxis.evaluation.statistics import mean_of
+from neuraxis.files import atomic_path
+
+if TYPE_CHECKING:
+    from neuraxis.evaluation.scores import Scores
+
+_WHO = ("case", "subject", "site", "structure")
+_COUNTS = ("true_positives", "false_positives", "false_negatives", "true_negatives")
+_FILES = ("prediction_file", "reference_file")
+_NUMBERS = "label_numbers"
+_SELECTED = "selected_on_these_cases"
+
+
+def write(path: Path, scores: Scores, overwrite: bool) -> None:
+    """Write the CSV of `Scores.write_csv`."""
+    selected = [_SELECTED] if scores.selected_on_these_cases else []
+    with atomic_path(path, overwrite) as part, part.open("w", newline="", encoding="utf-8") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow([*_WHO, *scores.metrics, *_COUNTS, _NUMBERS, *_FILES, *selected])
+        for row in scores.rows:
+            values = [_cell(row.values.get(metric, math.nan)) for metric in scores.metrics]
+            counts = [getattr(row.counts, name) if row.counts else "" for name in _COUNTS]
+            numbers = " ".join(map(str, row.numbers))
+            who = [getattr(row, name) for name in _WHO]
+            files = [getattr(row, name) for name in _FILES]
+            table.writerow([*who, *values, *counts, numbers, *files, *("yes" for _ in selected)])
+
+
+def read(path: Path) -> tuple[list[dict[str, Any]], bool]:
+    """Read the fields of each row of `Scores.write_csv`, and whether the cases were selected on.
+
+    Raises:
+        DataError: the file is missing or is no such table.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            table = csv.DictReader(stream, strict=True)
+            columns = list(table.fieldnames or ())
+            lines = list(table)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read as a table ({error}). Name the scores.csv of a run.") from error
+    missing = [name for name in _WHO if name not in columns]
+    if missing:
+        raise DataError(f"{path}: has no column '{missing[0]}'. Needed is a scores.csv as `evaluate` writes it.")
+    metrics = [name for name in columns if name not in {*_WHO, *_COUNTS, *_FILES, _NUMBERS, _SELECTED}]
+    rows = [_fields(path, number, line, metrics) for number, line in enumerate(lines, start=2)]
+    return rows, any(line.get(_SELECTED) == "yes" for line in lines)
+
+
+def nnunet_summary(scores: Scores) -> dict[str, Any]:
+    """Return the keys of nnU-Net's `summary.json` (see `Scores.nnunet_summary`)."""
+    keys: dict[str, None] = {}
+    cases: dict[str, dict[str, Any]] = {}
+    for row in scores.rows:
+        if row.counts is None or not row.numbers:
+            raise ValueError(f"{row.case}, {row.structure}: without counts and label numbers there is no such summary.")
+        key = _key(row.numbers)
+        keys[key] = None
+        case = cases.setdefault(
+            row.case,
+            {"metrics": {}, "prediction_file": row.prediction_file, "reference_file": row.reference_file},
+        )
+        case["metrics"][key] = _nnunet_metrics(row.counts)
+    means = {key: _means([case["metrics"][key] for case in cases.values() if key in case["metrics"]]) for key in keys}
+    return {"foreground_mean": _means(list(means.values())), "mean": means, "metric_per_case": list(cases.values())}
+
+
+def _key(numbers: tuple[int, ...]) -> str:
+    """Write a label as nnU-Net does: "1", and regions of several numbers as "(1, 2)"."""
+    return str(numbers[0]) if len(numbers) == 1 else str(tuple(numbers))
+
+
+def _nnunet_metrics(counts: Counts) -> dict[str, float]:
+    return {
+        "Dice": counts.dice,
+        "FN": counts.false_negatives,
+        "FP": counts.false_positives,
+        "IoU": counts.iou,
+        "TN": counts.true_negatives,
+        "TP": counts.true_positives,
+        "n_pred": counts.predicted,
+        "n_ref": counts.reference,
+    }
+
+
+def _means(rows: list[dict[str, float]]) -> dict[str, float]:
+    names = list(rows[0]) if rows else []
+    return {name: mean_of(np.array([row[name] for row in rows], dtype=np.float64)) for name in names}
+
+
+def _cell(value: float) -> str:
+    return "" if math.isnan(value) else repr(float(value))
+
+
+def _fields(path: Path, number: int, line: dict[str, str], metrics: list[str]) -> dict[str, Any]:
+    try:
+        if None in line or None in line.values():
+            raise ValueError("it has another number of cells than the header")
+        counts = [line.get(name) or "" for name in _COUNTS]
+        return {
+            **{name: line[name] for name in _WHO},
+            "values": {name: float(line[name]) if line[name] else math.nan for name in metrics},
+            "counts": Counts(*(int(count) for count in counts)) if all(counts) else None,
+            "numbers": tuple(int(part) for part in (line.get(_NUMBERS) or "").split()),
+            **{name: line.get(name) or "" for name in _FILES},
+        }
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{path}: line {number} is not a row of scores ({error}). Write the table again.") from error

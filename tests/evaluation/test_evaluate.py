@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from neuraxis.dataset.labels import Labels
+from neuraxis.errors import DataError, UnknownName
+from neuraxis.evaluation.catalog import metric_names
+from neuraxis.evaluation.evaluate import EvaluateOptions, evaluate, score_case
+from neuraxis.evaluation.scores import Scores
+from neuraxis.files import write_json
+from neuraxis.volume.formats import nifti
+from neuraxis.volume.grid import Grid
+from neuraxis.volume.volume import Stored, Volume
+
+MM = (1.0, 1.0, 1.0)
+LESION = Labels(names={"background": 0, "lesion": 1})
+DICE = EvaluateOptions(metrics=("dice",))
+
+
+def line(*numbers: int) -> np.ndarray:
+    """A label map of one row of voxels."""
+    return np.array(numbers, np.uint8)[:, None, None]
+
+
+def write(path: Path, label_map: np.ndarray, affine: np.ndarray | None = None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    grid = Grid(label_map.shape, np.eye(4) if affine is None else affine)
+    nifti.write(path, Volume(label_map[None], grid))
+    return path
+
+
+def folders(root: Path, **cases: tuple[np.ndarray, np.ndarray]) -> tuple[Path, Path]:
+    """Write predictions and references of cases."""
+    for id, (predicted, reference) in cases.items():
+        write(root / "predictions" / f"{id}.nii.gz", predicted)
+        write(root / "references" / f"{id}.nii.gz", reference)
+    return root / "predictions", root / "references"
+
+
+class Watcher:
+    """A `Progress` that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    @contextmanager
+    def stage(self, name: str, total: int) -> Iterator[Watcher]:
+        self.told.append(f"{name} {total}")
+        yield self
+
+    def advance(self, amount: int = 1, note: str = "") -> None:
+        self.told.append(note)
+
+
+def test_one_case_has_every_structure_and_every_metric() -> None:
+    labels = Labels(names={"background": 0, "anterior": 1, "posterior": 2})
+    scores = score_case(line(0, 1, 1, 2, 0), line(1, 1, 1, 2, 0), labels, MM)
+    assert list(scores) == ["anterior", "posterior"]
+    assert tuple(scores["anterior"]) == metric_names()
+    assert scores["anterior"]["dice"] == pytest.approx(0.8)
+    assert scores["anterior"]["volume_error_ml"] == pytest.approx(-0.001)
+    assert scores["posterior"]["hd95_mm"] == 0
+
+
+def test_regions_join_their_numbers() -> None:
+    labels = Labels(
+        names={"background": 0, "oedema": 1, "core": 2}, regions={"whole": (1, 2), "core": (2,)}, paint=(1, 2)
+    )
+    scores = score_case(line(0, 2, 2, 1), line(0, 1, 2, 2), labels, MM, ("dice",))
+    assert scores == {"whole": {"dice": 1.0}, "core": {"dice": 0.5}}
+
+
+def test_ignored_voxels_count_for_nothing() -> None:
+    labels = Labels(names={"background": 0, "lesion": 1}, ignore=9)
+    predicted, reference = line(1, 1, 1, 0, 0, 1), line(9, 1, 9, 0, 0, 9)
+    scores = score_case(predicted, reference, labels, MM)["lesion"]
+    assert scores["dice"] == 1
+    assert scores["volume_ml_predicted"] == pytest.approx(0.001)
+    assert scores["lesions_false"] == 0
+    assert scores["hd95_mm"] == 0
+
+
+def test_ignored_voxels_are_no_true_negatives_either(tmp_path: Path) -> None:
+    labels = Labels(names={"background": 0, "lesion": 1}, ignore=9)
+    pair = folders(tmp_path, a=(line(1, 1, 0, 0, 9), line(9, 1, 9, 0, 0)))
+    counts = evaluate(*pair, options=EvaluateOptions(labels=labels)).rows[0].counts
+    assert counts is not None
+    assert (counts.true_positives, counts.true_negatives) == (1, 2)
+
+
+def test_a_region_that_holds_the_background_is_scored_whole() -> None:
+    labels = Labels(names={"background": 0, "lesion": 1}, regions={"healthy": (0,), "lesion": (1,)}, paint=(0, 1))
+    scores = score_case(line(0, 0, 0, 1), line(0, 0, 0, 0), labels, MM, ("dice", "recall"))
+    assert scores["healthy"] == {"dice": pytest.approx(6 / 7), "recall": 0.75}
+
+
+def test_memory_order_and_kind_of_number_change_nothing() -> None:
+    generator = np.random.Generator(np.random.Philox(5))
+    predicted, reference = generator.integers(0, 3, (2, 9, 8, 7))
+    labels = Labels(names={"background": 0, "a": 1, "b": 2})
+    expected = score_case(predicted, reference, labels, (1.0, 2.0, 0.5))
+    other = score_case(
+        np.asfortranarray(predicted.astype(np.uint8)), reference.astype(np.int16), labels, (1.0, 2.0, 0.5)
+    )
+    assert other == expected
+    assert expected["a"]["hd95_mm"] > 0
+
+
+def test_two_shapes_and_a_misspelt_metric_are_refused() -> None:
+    with pytest.raises(ValueError, match="one shape"):
+        score_case(line(0, 1), line(0, 1, 0), LESION, MM)
+    with pytest.raises(UnknownName, match="Did you mean 'dice'"):
+        score_case(line(0, 1), line(0, 1), LESION, MM, ("dise",))
+
+
+def test_folders_are_scored_case_by_case_in_the_order_of_their_ids(tmp_path: Path) -> None:
+    cases = {
+        f"case_{number:02}": (line(1, 1, 0, 0), line(*[1] * (1 + number % 4), *[0] * (3 - number % 4)))
+        for number in range(12)
+    }
+    watcher = Watcher()
+    scores = evaluate(*folders(tmp_path, **cases), watcher, EvaluateOptions(labels=LESION))
+    assert list(scores.values("dice", "lesion")) == sorted(cases)
+    assert list(scores.values("dice", "lesion").values())[:4] == pytest.approx([2 / 3, 1, 4 / 5, 2 / 3])
+    assert watcher.told == ["Scoring 12", *sorted(cases)]
+    assert scores.rows[0].prediction_file.endswith("predictions/case_00.nii.gz")
+    assert scores.rows[0].reference_file.endswith("references/case_00.nii.gz")
+
+
+def test_structures_are_the_numbers_that_occur_where_nothing_names_them(tmp_path: Path) -> None:
+    scores = evaluate(
+        *folders(tmp_path, a=(line(0, 1, 2), line(0, 1, 1)), b=(line(0, 1, 0), line(0, 1, 5))), options=DICE
+    )
+    assert scores.structures() == ("1", "2", "5")
+    assert len(scores.rows) == 6
+    assert scores.values("dice", "1") == {"a": pytest.approx(2 / 3), "b": 1}
+    assert scores.values("dice", "2")["a"] == 0
+    assert math.isnan(scores.values("dice", "2")["b"])
+    assert any("numbers that occur" in note for note in scores.notes)
+    assert scores.rows[2].numbers == (5,)
+
+
+@pytest.mark.parametrize("place", [".", "predictions", "references"])
+def test_a_dataset_json_beside_the_files_names_the_structures(tmp_path: Path, place: str) -> None:
+    pair = folders(tmp_path, a=(line(0, 1, 2), line(0, 1, 1)))
+    labels = {"background": 0, "whole": [1, 2], "core": [2]}
+    write_json(tmp_path / place / "dataset.json", {"labels": labels, "regions_class_order": [1, 2]})
+    scores = evaluate(*pair, options=DICE)
+    assert scores.values("dice", "whole") == {"a": 1.0}
+    assert scores.values("dice", "core") == {"a": 0.0}
+    assert list(scores.nnunet_summary()["mean"]) == ["(1, 2)", "2"]
+
+
+def test_the_folder_of_a_dataset_serves_as_references(tmp_path: Path) -> None:
+    for id in ("a", "b"):
+        write(tmp_path / "set" / "imagesTr" / f"{id}.nii.gz", line(5, 6, 7))
+        write(tmp_path / "set" / "labelsTr" / f"{id}.nii.gz", line(0, 1, 1))
+        write(tmp_path / "mine" / f"{id}.nii.gz", line(0, 0, 1))
+    pairs = [{"image": f"./imagesTr/{id}.nii.gz", "label": f"./labelsTr/{id}.nii.gz"} for id in ("a", "b")]
+    description = {
+        "modality": {"0": "MRI"},
+        "labels": {"0": "background", "1": "cord"},
+        "training": pairs,
+        "site": "Ulm",
+    }
+    write_json(tmp_path / "set" / "dataset.json", description)
+    scores = evaluate(tmp_path / "mine", tmp_path / "set", options=DICE)
+    assert scores.values("dice", "cord") == {"a": pytest.approx(2 / 3), "b": pytest.approx(2 / 3)}
+    assert {row.site for row in scores.rows} == {"Ulm"}
+    only = evaluate(tmp_path / "mine", str(tmp_path / "set"), options=EvaluateOptions(cases=("b",)))
+    assert only.cases() == ("b",)
+
+
+def test_one_file_against_one_file(tmp_path: Path) -> None:
+    prediction, reference = write(tmp_path / "mine.nii.gz", line(0, 1, 1)), write(tmp_path / "truth.nii", line(0, 1, 1))
+    assert evaluate(prediction, reference, options=DICE).mean("dice") == 1
+
+
+def test_a_prediction_stored_in_another_voxel_order_scores_the_same(tmp_path: Path) -> None:
+    label_map = np.zeros((4, 3, 2), np.uint8)
+    label_map[1, 2, 1] = label_map[3, 0, 0] = 1
+    stored = Stored.of(Grid((3, 4, 2), np.array([[0, -1, 0, 3], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], float)))
+    nifti.write(tmp_path / "p.nii.gz", Volume(label_map[None], stored.canonical_grid, stored))
+    reference = write(tmp_path / "r.nii.gz", label_map)
+    on_disk = nifti.read(tmp_path / "p.nii.gz").stored
+    assert on_disk is not None
+    assert on_disk.grid.shape == (3, 4, 2)
+    assert evaluate(tmp_path / "p.nii.gz", reference, options=DICE).mean("dice") == 1
+
+
+def test_empty_cases_are_rows_and_are_counted_in_the_notes(tmp_path: Path) -> None:
+    empty, full = line(0, 0, 0), line(0, 1, 0)
+    pair = folders(tmp_path, both=(empty, empty), invented=(full, empty), overlooked=(empty, full), right=(full, full))
+    scores = evaluate(*pair, options=EvaluateOptions(labels=LESION))
+    assert len(scores.rows) == 4
+    assert scores.mean("dice") == pytest.approx(1 / 3)
+    assert scores.mean("hd95_mm") == 0
+    notes = " ".join(scores.notes)
+    assert "1 case with empty reference and empty prediction is left out of lesion (both)" in notes
+    assert "3 cases with empty reference or prediction are left out of lesion (both, invented, overlooked)" in notes
+
+
+def test_that_each_case_counts_as_a_patient_is_said_only_where_it_is_so(tmp_path: Path) -> None:
+    full = line(0, 1, 0)
+    plain = evaluate(*folders(tmp_path / "plain", a=(full, full)), options=DICE)
+    bids = evaluate(*folders(tmp_path / "bids", **{"sub-1_ses-1": (full, full)}), options=DICE)
+    assert "Each case counts as its own patient." in plain.notes
+    assert "Each case counts as its own patient." not in bids.notes
+    assert bids.rows[0].subject == "sub-1"
+
+
+def test_a_number_that_no_label_has_is_refused_with_its_side(tmp_path: Path) -> None:
+    options = EvaluateOptions(labels=LESION)
+    with pytest.raises(DataError, match=r"a: the prediction holds the numbers \[7\], which no label has"):
+        evaluate(*folders(tmp_path / "1", a=(line(0, 7), line(0, 1))), options=options)
+    with pytest.raises(DataError, match=r"a: the reference holds the numbers \[3\]"):
+        evaluate(*folders(tmp_path / "2", a=(line(0, 1), line(0, 3))), options=options)
+
+
+def test_an_interpolated_prediction_is_refused_with_its_side(tmp_path: Path) -> None:
+    predictions, references = folders(tmp_path, a=(line(0, 1), line(0, 1)))
+    write(predictions / "a.nii.gz", np.array([0, 0.4], np.float32)[:, None, None])
+    with pytest.raises(DataError, match=r"Prediction of a: label map .* holds fractions"):
+        evaluate(predictions, references)
+
+
+def test_images_instead_of_label_maps_are_refused(tmp_path: Path) -> None:
+    image = np.arange(500, dtype=np.int16)[:, None, None]
+    with pytest.raises(DataError, match="500 different numbers"):
+        evaluate(write(tmp_path / "a.nii", image), write(tmp_path / "b.nii", image))
+
+
+def test_nothing_but_background_and_no_labels_told_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nothing but background"):
+        evaluate(*folders(tmp_path, a=(line(0, 0), line(0, 0))))
+
+
+def test_another_grid_is_refused_before_anything_is_scored(tmp_path: Path) -> None:
+    watcher = Watcher()
+    with pytest.raises(DataError, match="do not share a grid"):
+        evaluate(*folders(tmp_path, a=(line(0, 1), line(0, 1, 0))), watcher)
+    assert watcher.told == []
+
+
+def test_a_misspelt_metric_is_refused_before_any_file_is_read(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match="Did you mean 'hd95_mm'"):
+        evaluate(tmp_path / "nowhere", tmp_path / "nowhere", options=EvaluateOptions(metrics=("hd95",)))
+
+
+def test_scores_go_to_a_csv_and_back(tmp_path: Path) -> None:
+    scores = evaluate(*folders(tmp_path, a=(line(0, 1, 2), line(0, 1, 1)), b=(line(0, 0, 0), line(0, 0, 0))))
+    scores.write_csv(tmp_path / "scores.csv")
+    read = Scores.read_csv(tmp_path / "scores.csv")
+    np.testing.assert_equal(read.summary(), scores.summary())
+    np.testing.assert_equal(read.nnunet_summary(), scores.nnunet_summary())
+
+
+@pytest.mark.data
+def test_real_label_maps_against_themselves_are_perfect(shared_data: Path) -> None:
+    labels = shared_data / "hippocampus-msd" / "labelsTr"
+    cases = tuple(sorted(path.name.removesuffix(".nii.gz") for path in labels.glob("[a-z]*.nii.gz"))[:6])
+    scores = evaluate(labels, labels.parent, options=EvaluateOptions(cases=cases))
+    assert [name.lower() for name in scores.structures()] == ["anterior", "posterior"]
+    assert scores.foreground("dice").mean == 1
+    assert scores.foreground("hd95_mm").ci_high == 0
+    assert all(value > 0.5 for value in scores.values("volume_ml_reference", scores.structures()[0]).values())
