@@ -1,0 +1,93 @@
+"""A scan at the door: refused where no result could be right, warned about where one may be wrong."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from neuraxis.bundle.bundle import ModelBundle
+from neuraxis.errors import DataError
+from neuraxis.recipe.recipe import IntensityStatistics
+from neuraxis.volume.volume import Volume
+
+FAR_SPACING = 2.0
+FEW_VALUES = 8
+_SAMPLE = 100_000
+
+
+def examine_scan(volume: Volume, bundle: ModelBundle) -> tuple[str, ...]:
+    """Check a scan against what a model needs.
+
+    Args:
+        volume: (C, X, Y, Z), its channels in the model's order.
+        bundle: the model.
+
+    Returns:
+        Warnings, in words: values or a spacing far from what the model was trained on.
+
+    Raises:
+        DataError: another number of channels, values that are not finite, or a channel of one value only.
+    """
+    name = volume.name or "the scan"
+    if volume.channels != len(bundle.channels):
+        raise DataError(
+            f"{name}: has {volume.channels} channel(s). The model '{bundle.name}' needs {len(bundle.channels)}: "
+            f"{', '.join(bundle.channels)}."
+        )
+    warnings = []
+    for channel, values in zip(bundle.channels, volume.array, strict=True):
+        _refuse_unusable(values, f"{name}: channel '{channel}'", volume)
+        sample = values.reshape(-1)[:: max(1, values.size // _SAMPLE)] if values.flags.c_contiguous else values.ravel()
+        if len(np.unique(sample[:_SAMPLE])) <= FEW_VALUES:
+            warnings.append(f"Channel '{channel}' holds hardly any different values: is it a label map?")
+        rule = bundle.recipe.preparation.normalisation.get(channel)
+        statistics = bundle.recipe.preparation.intensity.get(channel)
+        if rule == "ct" and statistics is not None:
+            warnings += _unlike(sample, statistics, channel)
+    return (*warnings, *_far_spacing(volume, bundle))
+
+
+def _refuse_unusable(values: np.ndarray, name: str, volume: Volume) -> None:
+    if values.dtype.kind == "f" and not np.isfinite(values.sum(dtype=np.float64)):
+        wrong = ~np.isfinite(values)
+        if wrong.any():
+            first = np.unravel_index(int(wrong.argmax()), wrong.shape)
+            place = ", ".join(str(index) for index in _stored_index(first, volume))
+            raise DataError(
+                f"{name}: {int(wrong.sum())} of {wrong.size} voxels are NaN or infinite, the first at voxel ({place}) "
+                "of the file. Needed are finite numbers. Export the scan again, or replace them."
+            )
+    if values.min() == values.max():
+        raise DataError(
+            f"{name}: every voxel is {values.flat[0]:g}, so nothing can be seen in it. Was the right file chosen?"
+        )
+
+
+def _stored_index(index: tuple[np.intp, ...], volume: Volume) -> list[int]:
+    """Return where a voxel of the canonical array lies in the file."""
+    if volume.stored is None:
+        return [int(place) for place in index]
+    found = [0, 0, 0]
+    for place, size, axis, flip in zip(index, volume.grid.shape, volume.stored.axes, volume.stored.flips, strict=True):
+        found[axis] = int(size - 1 - place if flip else place)
+    return found
+
+
+def _unlike(sample: np.ndarray, trained: IntensityStatistics, channel: str) -> list[str]:
+    """Warn where no voxel lies in the range that the model tells structures apart by."""
+    if bool(((sample >= trained.low) & (sample <= trained.high)).any()):
+        return []
+    return [
+        f"Channel '{channel}' has values from {sample.min():g} to {sample.max():g}, none in the {trained.low:g} to "
+        f"{trained.high:g} of the training scans: is it in the same units (CT: Hounsfield)?"
+    ]
+
+
+def _far_spacing(volume: Volume, bundle: ModelBundle) -> list[str]:
+    trained = bundle.recipe.preparation.spacing_mm
+    ratios = [abs(math.log2(here / there)) for here, there in zip(volume.grid.spacing_mm, trained, strict=True)]
+    if max(ratios) <= math.log2(FAR_SPACING) + 1e-6:
+        return []
+    here, there = (", ".join(f"{size:g}" for size in sizes) for sizes in (volume.grid.spacing_mm, trained))
+    return [f"The spacing of {here} mm is far from the {there} mm that the model works at: look at the result closely."]

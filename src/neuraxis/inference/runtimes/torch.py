@@ -1,0 +1,79 @@
+"""The network in torch: on GPUs, on Apple silicon, and as the reference for other runtimes."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from neuraxis.bundle.bundle import ModelBundle
+from neuraxis.errors import BundleError, ResourceError, UsageError
+from neuraxis.hardware import processor_has_bf16, usable_cores
+from neuraxis.inference.runtimes.options import RuntimeOptions, fold_of, short_reason
+from neuraxis.networks.catalog import NETWORKS
+
+GPU_VOXELS = 2**22
+
+
+class TorchRuntime:
+    """One fold's network, built from the recipe and filled with the bundle's weights.
+
+    Raises:
+        UsageError: the device is not there.
+        BundleError: the weights do not fit the network.
+    """
+
+    def __init__(self, bundle: ModelBundle, options: RuntimeOptions) -> None:
+        self._device = _device(options.device)
+        if self._device.type == "cpu":
+            torch.set_num_threads(options.threads or usable_cores())
+        half = options.precision == "bf16" or (options.precision == "auto" and _has_bf16(self._device))
+        self.precision = "bf16" if half else "fp32"
+        self.device = _describe(self._device)
+        self.version = f"torch {torch.__version__}"
+        recipe = bundle.recipe.network
+        network = NETWORKS.load(recipe.name)(recipe.typed_options(), len(bundle.channels), len(bundle.labels.outputs))
+        fold = fold_of(bundle, options.fold)
+        try:
+            network.load_state_dict(load_file(fold.weights))
+        except (RuntimeError, OSError) as error:
+            reason = f"does not fit the network '{recipe.name}' ({short_reason(error)})"
+            raise BundleError(f"{fold.weights}: {reason}. Fetch the bundle again.") from error
+        self._network = network.eval().to(self._device)
+
+    def run(self, windows: np.ndarray) -> np.ndarray:
+        """Turn windows (B, C, x, y, z) float32 into logits (B, K, x, y, z) float32."""
+        try:
+            with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, self.precision == "bf16"):
+                batch = torch.from_numpy(np.ascontiguousarray(windows, np.float32)).to(self._device)
+                logits: np.ndarray = self._network(batch).float().cpu().numpy()
+        except torch.cuda.OutOfMemoryError as error:
+            raise ResourceError(f"Memory ran out on {self.device}. Free it, or segment with --device cpu.") from error
+        return logits
+
+    def batch_of(self, voxels: int) -> int:
+        """Return 1 on a processor, and on a GPU as many windows as make about 4 million voxels."""
+        return 1 if self._device.type == "cpu" else max(1, GPU_VOXELS // voxels)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UsageError(f"--device {name}: is not there ({short_reason(error)}). Use --device cpu or auto.") from error
+    return device
+
+
+def _has_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and processor_has_bf16()
+
+
+def _describe(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
