@@ -1,0 +1,188 @@
+"""Scores in words, tiles and tables."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from neuraxis.evaluation.catalog import METRICS
+from neuraxis.evaluation.scores import Scores
+from neuraxis.evaluation.statistics import MIN_PATIENTS, Summary
+from neuraxis.report.curves import in_words
+from neuraxis.report.markup import Markup, join, tag
+from neuraxis.report.page import UNDEFINED, Cell, Column, grouped_table, number, table
+
+MOST_TILES = 6
+Summaries = Mapping[str, Mapping[str, Summary]]
+
+
+@dataclass(frozen=True)
+class Term:
+    """How a metric is written.
+
+    Attributes:
+        name: its name for reading.
+        unit: what it is counted in; empty for shares and numbers.
+        decimals: how it is rounded.
+        limits: values never go beyond these.
+        plotted: whether its distribution is drawn and summed up.
+        main: whether the case table shows it at first.
+    """
+
+    name: str
+    unit: str = ""
+    decimals: int = 3
+    limits: tuple[float, float] | None = None
+    plotted: bool = False
+    main: bool = False
+
+    @property
+    def title(self) -> str:
+        """The name with its unit."""
+        return f"{self.name} ({self.unit})" if self.unit else self.name
+
+
+_SHARE = (0.0, 1.0)
+TERMS = {
+    "dice": Term("Dice", "", 3, _SHARE, plotted=True, main=True),
+    "iou": Term("IoU", "", 3, _SHARE),
+    "precision": Term("Precision", "", 3, _SHARE, plotted=True),
+    "recall": Term("Recall", "", 3, _SHARE, plotted=True),
+    "hd95_mm": Term("HD95", "mm", 2, (0.0, math.inf), plotted=True, main=True),
+    "volume_ml_reference": Term("Reference", "mL", 3, main=True),
+    "volume_ml_predicted": Term("Predicted", "mL", 3, main=True),
+    "volume_error_ml": Term("Volume error", "mL", 3, plotted=True, main=True),
+    "volume_error_relative": Term("Relative volume error"),
+    "lesions_reference": Term("Lesions", "", 0, main=True),
+    "lesions_predicted": Term("Lesions predicted", "", 0),
+    "lesions_found": Term("Lesions found", "", 0, main=True),
+    "lesions_false": Term("Lesions false", "", 0, main=True),
+    "lesion_recall": Term("Lesion recall", "", 3, _SHARE),
+    "lesion_false_discovery": Term("Lesion false discovery", "", 3, _SHARE),
+    "lesion_f1": Term("Lesion F1", "", 3, _SHARE, plotted=True, main=True),
+}
+
+
+def term(metric: str) -> Term:
+    """Return how a metric is written; one that is not known here is drawn and shown under its own name."""
+    return TERMS.get(metric) or Term(in_words(metric), plotted=True, main=True)
+
+
+def has_lesions(scores: Scores) -> bool:
+    """Tell whether counting lesions means something: half the cases of a structure have at least two."""
+    if "lesions_reference" not in scores.metrics:
+        return False
+    counts = (_finite(scores.values("lesions_reference", name).values()) for name in scores.structures())
+    return any(values and statistics.median(values) >= 2 for values in counts)
+
+
+def shown_metrics(scores: Scores) -> tuple[str, ...]:
+    """Return the metrics worth a plot or a tile: counts of lesions only where structures have several."""
+    lesions = has_lesions(scores)
+    return tuple(name for name in scores.metrics if lesions or not name.startswith("lesion"))
+
+
+def verdict(scores: Scores) -> Markup:
+    """Return the scores in large figures (mean foreground Dice first), and below them a table of all that is plotted.
+
+    Raises:
+        ValueError: there is no row.
+    """
+    if not scores.rows:
+        raise ValueError("Without a row there is nothing to sum up.")
+    summary = scores.summary()
+    return join(_tiles(scores, summary), _summary_table(scores, summary))
+
+
+def _tiles(scores: Scores, summary: Summaries) -> Markup:
+    structures, wanted = scores.structures(), shown_metrics(scores)
+    parts = []
+    for metric in [name for name in ("dice", "lesion_f1", "hd95_mm") if name in wanted]:
+        found = scores.foreground(metric) if len(structures) > 1 else summary[structures[0]][metric]
+        parts.append(_tile(f"Mean foreground {term(metric).name}", found, metric, main=metric == "dice"))
+        if metric == "dice" and 1 < len(structures) <= MOST_TILES:
+            parts.extend(_tile(f"Dice, {name}", summary[name][metric], metric) for name in structures)
+    if has_lesions(scores) and {"lesions_found", "lesions_false"} <= set(scores.metrics):
+        parts.append(_lesion_tile(scores))
+    return tag("div", *parts, class_="tiles")
+
+
+def _summary_table(scores: Scores, summary: Summaries) -> Markup:
+    """Return n, mean, interval, SD and median of each metric that is plotted, in each structure."""
+    figures = tuple(Column(name, numeric=True) for name in ("n", "Mean", "95 % CI", "SD", "Median"))
+    structures = scores.structures()
+    metrics = [name for name in shown_metrics(scores) if term(name).plotted]
+    caption = "Scores by metric and structure; the interval is that of the mean"
+    if len(structures) == 1:
+        found = summary[structures[0]]
+        rows = [_summary_row(term(name).title, found[name], name) for name in metrics]
+        return grouped_table((Column("Metric"), *figures), {structures[0]: rows}, caption)
+    groups = {
+        term(metric).title: [
+            *(_summary_row(name, summary[name][metric], metric) for name in structures),
+            _summary_row("all (mean)", scores.foreground(metric), metric),
+        ]
+        for metric in metrics
+    }
+    return grouped_table((Column("Structure"), *figures), groups, caption)
+
+
+def case_table(scores: Scores) -> Markup:
+    """Return every value of every case, sortable and filterable."""
+    wanted = shown_metrics(scores)
+    has_sites = any(row.site for row in scores.rows)
+    columns = [Column("Case"), Column("Structure", choice=True)]
+    if has_sites:
+        columns.insert(1, Column("Site", choice=True))
+    for metric in scores.metrics:
+        form = term(metric)
+        extra = not form.main or metric not in wanted
+        columns.append(Column(form.title, True, form.decimals, extra=extra, help=METRICS.summary(metric)))
+    rows: list[tuple[Cell, ...]] = []
+    for row in scores.rows:
+        names = (row.case, row.site, row.structure) if has_sites else (row.case, row.structure)
+        rows.append((*names, *(row.values.get(metric, math.nan) for metric in scores.metrics)))
+    return table(columns, rows, "Scores of every case")
+
+
+def _summary_row(name: str, found: Summary, metric: str) -> tuple[Cell, ...]:
+    decimals = max(term(metric).decimals, 2)
+    mean, sd, median = (number(value, decimals) for value in (found.mean, found.sd, found.median))
+    return name, str(found.n), mean, _interval(found, decimals) or UNDEFINED, sd, median
+
+
+def _tile(name: str, found: Summary, metric: str, main: bool = False) -> Markup:
+    decimals, unit = term(metric).decimals, term(metric).unit
+    interval = _interval(found, decimals)
+    sure = f"95 % CI {interval}" if interval else f"no interval below {MIN_PATIENTS} patients"
+    people = "" if found.patients == found.n else f" of {found.patients} patients"
+    value = join(number(found.mean, decimals), tag("small", unit) if unit else None)
+    return _figures(name, value, (sure, f"n = {found.n}{people}"), main)
+
+
+def _lesion_tile(scores: Scores) -> Markup:
+    """Return how many lesions of all cases and structures were found; counting none is never undefined."""
+    reference, found, false = (
+        sum(_finite(row.values.get(name, math.nan) for row in scores.rows))
+        for name in ("lesions_reference", "lesions_found", "lesions_false")
+    )
+    value = join(f"{found:.0f}", tag("small", f"of {reference:.0f}"))
+    return _figures("Lesions found", value, ("all cases together", f"{false:.0f} false"))
+
+
+def _figures(name: str, value: Markup, lines: Iterable[str], main: bool = False) -> Markup:
+    notes = (tag("p", line, class_="sure") for line in lines)
+    content = (tag("p", name, class_="name"), tag("p", value, class_="value"), *notes)
+    return tag("div", *content, class_="tile main" if main else "tile")
+
+
+def _interval(found: Summary, decimals: int) -> str:
+    if not math.isfinite(found.ci_low) or not math.isfinite(found.ci_high):
+        return ""
+    return f"{number(found.ci_low, decimals)} to {number(found.ci_high, decimals)}"
+
+
+def _finite(values: Iterable[float]) -> list[float]:
+    return [value for value in values if math.isfinite(value)]

@@ -1,0 +1,85 @@
+"""Tests of `neuraxis.report.plots`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from neuraxis.report.curves import panels
+from neuraxis.report.plots import WIDTH, curve_plot, legend, strip_plot
+
+Reader = Callable[[str], Any]
+
+
+def test_every_defined_case_is_a_dot_with_its_name_and_value(read_html: Reader) -> None:
+    plot = read_html(strip_plot({"lesion": {"a": 0.25, "b": 0.5, "c": math.nan}}, "Dice"))
+    assert [title.text() for title in plot.all("title")] == ["a: 0.25", "b: 0.5"]
+    assert "n = 2, 1 undefined" in plot.text()
+
+
+def test_a_larger_value_lies_further_right_and_inside_the_picture(read_html: Reader) -> None:
+    plot = read_html(strip_plot({"lesion": {"a": 0.25, "b": 0.5, "c": 0.3}}, "Dice"))
+    a, b, c = (float(dot.attributes["cx"]) for dot in plot.all("circle"))
+    assert 0 <= a < c < b <= WIDTH
+
+
+def test_a_box_is_drawn_from_five_cases_on(read_html: Reader) -> None:
+    four = {str(number): number / 10 for number in range(4)}
+    assert read_html(strip_plot({"x": four}, "Dice")).all("rect") == []
+    plot = read_html(strip_plot({"x": {**four, "e": 0.4}}, "Dice", (0, 1)))
+    box, median = plot.one("rect"), plot.one("path", class_="median")
+    middle = float(box.attributes["x"]) + float(box.attributes["width"]) / 2
+    assert median.attributes["d"].startswith(f"M{middle:g} ")
+
+
+def test_an_axis_does_not_go_beyond_the_limits(read_html: Reader) -> None:
+    ticks = [
+        text.text() for text in read_html(strip_plot({"x": {"a": 0.97, "b": 1.0}}, "Dice", (0, 1))).all(class_="tick")
+    ]
+    assert ticks[-1] == "1"
+
+
+@pytest.mark.parametrize("cases", [{}, {"a": math.nan}, {"a": math.inf}])
+def test_without_a_defined_value_the_row_says_so(read_html: Reader, cases: dict[str, float]) -> None:
+    plot = read_html(strip_plot({"lesion": cases}, "HD95"))
+    assert plot.all("circle") == []
+    assert "n = 0" in plot.text()
+
+
+def test_equal_values_are_drawn(read_html: Reader) -> None:
+    plot = read_html(strip_plot({"x": dict.fromkeys("abcdef", 0.0)}, "Volume error"))
+    assert len(plot.all("circle")) == 6
+
+
+def test_names_are_escaped_and_long_ones_shortened(read_html: Reader) -> None:
+    plot = read_html(strip_plot({"<b>" + "x" * 60: {"<i>": 1.0}}, "Dice"))
+    assert plot.all("b") + plot.all("i") == []
+    assert plot.one("text", class_="row").text() == "<b>" + "x" * 26 + "…"
+    assert plot.one("title").text() == "<i>: 1"
+
+
+def test_a_single_step_is_a_curve(read_html: Reader) -> None:
+    (panel,) = panels([{"step": 7, "loss": 1.0}])
+    plot = read_html(curve_plot(panel))
+    assert len(plot.all("circle")) == 1
+    assert "nan" not in curve_plot(panel)
+
+
+def test_a_thinned_curve_has_a_band_and_no_dots(read_html: Reader) -> None:
+    (panel,) = panels([{"step": step, "loss": step % 7} for step in range(5000)])
+    plot = read_html(curve_plot(panel))
+    assert len(plot.all("path", class_="band")) == len(plot.all("path", class_="line")) == 1
+    assert plot.all("circle") == []
+    assert len(curve_plot(panel)) < 8000
+
+
+def test_every_curve_has_its_own_colour_and_a_key(read_html: Reader) -> None:
+    (panel,) = panels([{"step": 1, "dice_a": 0.5, "dice_b": 0.6}])
+    plot = read_html(curve_plot(panel))
+    assert [line.attributes["class"] for line in plot.all("path", class_="line")] == ["line s1", "line s2"]
+    keys = read_html(legend(["a", "b"]) or "")
+    assert [key.attributes["class"] for key in keys.all("i")] == ["key s1", "key s2"]
+    assert legend(["a"]) is None

@@ -1,0 +1,112 @@
+"""Tests of `neuraxis.report.score_tables`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from neuraxis.evaluation.catalog import metric_names
+from neuraxis.evaluation.scores import Score, Scores
+from neuraxis.report.score_tables import TERMS, case_table, has_lesions, shown_metrics, term, verdict
+
+Reader = Callable[[str], Any]
+
+
+def table_of(*values: dict[str, float], structure: str = "lesion") -> Scores:
+    return Scores.of(Score(f"case_{n}", "", "", structure, one) for n, one in enumerate(values))
+
+
+def texts(elements: list[Any]) -> list[str]:
+    return [one.text() for one in elements]
+
+
+def test_the_first_figure_is_the_mean_foreground_dice_with_n_and_interval(read_html: Reader, scores: Scores) -> None:
+    tile = read_html(verdict(scores)).one("div", class_="main")
+    found = scores.foreground("dice")
+    assert texts(tile.all("p")) == [
+        "Mean foreground Dice",
+        "0.575",
+        f"95 % CI {found.ci_low:.3f} to {found.ci_high:.3f}",
+        "n = 6",
+    ]
+
+
+def test_each_structure_has_a_figure_and_then_the_distances(read_html: Reader, scores: Scores) -> None:
+    tiles = read_html(verdict(scores)).all("div", class_="tile")
+    assert [tile.all("p")[0].text() for tile in tiles[1:]] == [
+        "Dice, anterior",
+        "Dice, posterior",
+        "Mean foreground HD95",
+    ]
+
+
+def test_below_five_patients_no_interval_is_shown(read_html: Reader) -> None:
+    root = read_html(verdict(table_of({"dice": 0.5}, {"dice": 0.7})))
+    assert texts(root.all("p", class_="sure")) == ["no interval below 5 patients", "n = 2"]
+    assert texts(root.all("tbody")[0].all("tr")[1].all("td")) == ["2", "0.600", "–", "0.141", "0.600"]
+
+
+def test_several_scans_of_a_patient_are_said(read_html: Reader) -> None:
+    rows = [Score(f"case_{n}", f"p{n % 5}", "", "lesion", {"dice": 0.1 * n}) for n in range(8)]
+    assert read_html(verdict(Scores.of(rows))).all("p", class_="sure")[1].text() == "n = 8 of 5 patients"
+
+
+def test_one_case_has_no_spread(read_html: Reader) -> None:
+    row = read_html(verdict(table_of({"dice": 0.5}))).all("tbody")[0].all("tr")[1]
+    assert texts(row.all("td")) == ["1", "0.500", "–", "–", "0.500"]
+
+
+def test_scores_that_are_all_undefined_are_dashes(read_html: Reader) -> None:
+    root = read_html(verdict(table_of({"dice": math.nan})))
+    assert root.one("p", class_="value").text() == "–"
+
+
+def test_structures_are_summed_up_below_each_other_and_together(read_html: Reader, scores: Scores) -> None:
+    first = read_html(verdict(scores)).all("tbody")[0]
+    assert texts(first.all("th")) == ["Dice", "anterior", "posterior", "all (mean)"]
+    assert [row.all("td")[1].text() for row in first.all("tr")[1:]] == ["0.650", "0.500", "0.575"]
+
+
+def test_without_a_row_there_is_no_verdict() -> None:
+    with pytest.raises(ValueError, match="Without a row"):
+        verdict(Scores((), ()))
+
+
+def test_lesions_are_counted_only_where_there_are_several() -> None:
+    one = {"dice": 0.5, "lesions_reference": 1.0, "lesions_found": 1.0, "lesions_false": 0.0, "lesion_f1": 1.0}
+    many = one | {"lesions_reference": 7.0, "lesions_found": 5.0, "lesions_false": 2.0}
+    assert not has_lesions(table_of(one, one, many))
+    assert shown_metrics(table_of(one)) == ("dice",)
+    assert has_lesions(table_of(one, many, many))
+    assert "lesion_f1" in shown_metrics(table_of(many))
+
+
+def test_lesions_of_all_cases_are_added_up(read_html: Reader) -> None:
+    counts = {"lesions_reference": 7.0, "lesions_found": 5.0, "lesions_false": 2.0}
+    tile = read_html(verdict(table_of(counts, counts))).all("div", class_="tile")[-1]
+    assert texts(tile.all("p")) == ["Lesions found", "10of 14", "all cases together", "4 false"]
+
+
+def test_the_case_table_holds_every_value_of_every_case(read_html: Reader, scores: Scores) -> None:
+    root = read_html(case_table(scores))
+    assert texts(root.one("thead").all("th")) == ["Case", "Site", "Structure", "Dice", "HD95 (mm)", "Volume error (mL)"]
+    rows = root.one("tbody").all("tr")
+    assert len(rows) == 12
+    assert texts(rows[-1].children) == ["case_6", "south", "posterior", "0.000", "–", "0.050"]
+
+
+def test_sites_are_left_out_where_none_is_known(read_html: Reader) -> None:
+    assert texts(read_html(case_table(table_of({"dice": 0.5}))).one("thead").all("th")) == ["Case", "Structure", "Dice"]
+
+
+def test_a_metric_of_another_package_is_shown_under_its_own_name(read_html: Reader) -> None:
+    root = read_html(case_table(table_of({"my_own_score": 0.5})))
+    assert root.one("thead").all("th")[-1].text() == "My own score"
+    assert term("my_own_score").plotted
+
+
+def test_every_metric_of_the_catalog_has_its_words() -> None:
+    assert set(metric_names()) == set(TERMS)
