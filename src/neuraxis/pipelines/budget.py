@@ -1,0 +1,71 @@
+"""How many training steps fit into the time that a user gives."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from neuraxis.patches.grid import window_starts
+from neuraxis.progress import Progress
+
+if TYPE_CHECKING:
+    from neuraxis.training.train import TrainingJob
+
+MEASURING_SHARE, LONGEST_MEASURING_S = 0.045, 60.0
+BUNDLE_AND_REPORT_S, SECONDS_PER_CASE, RESERVE = 12.0, 0.15, 0.98
+HELD_OUT_BATCHES = 8
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A time budget in seconds, and when it began (`time.monotonic`)."""
+
+    budget_s: float
+    began: float
+
+    @property
+    def left_s(self) -> float:
+        """Seconds left."""
+        return self.budget_s - (time.monotonic() - self.began)
+
+
+def fix_steps(job: TrainingJob, clock: Clock, progress: Progress) -> dict[str, Any]:
+    """Measure the speed and return the facts of the decision: steps, seconds per step, and the reason in words.
+
+    Measuring ends when at most 5 % of the budget are gone. Kept back is the time for the curves' validations, for
+    predicting and scoring the held-out fold, and for bundle and report. A recipe whose steps were set by the user to
+    fewer than fit keeps them.
+    """
+    from neuraxis.training.train import seconds_per_step
+
+    spare = MEASURING_SHARE * clock.budget_s - (clock.budget_s - clock.left_s)
+    with progress.stage("measure speed", 1) as stage:
+        step_s, timed = seconds_per_step(job, at_most=min(LONGEST_MEASURING_S, max(2.0, spare)))
+        stage.advance()
+    forward_s = step_s / 3
+    validating = job.recipe.training.validations * HELD_OUT_BATCHES * forward_s
+    scoring = _scoring_s(job, forward_s / job.recipe.patches.batch)
+    room = RESERVE * clock.left_s - validating - scoring - BUNDLE_AND_REPORT_S
+    steps = max(1, int(room / step_s))
+    reason = f"{clock.budget_s / 60:g} minutes in all leave room for {steps} steps of {step_s:.3g} s on this machine."
+    return {
+        "steps": steps,
+        "seconds_per_step": round(step_s, 5),
+        "steps_timed": timed,
+        "kept_back_s": round(validating + scoring + BUNDLE_AND_REPORT_S, 1),
+        "budget_s": clock.budget_s,
+        "reason": reason,
+    }
+
+
+def _scoring_s(job: TrainingJob, window_s: float) -> float:
+    """Estimate how long predicting and scoring the held-out fold takes."""
+    recipe, seconds = job.recipe, 0.0
+    mirrored = 2 ** len(recipe.inference.mirror_axes)
+    for id in job.fold.validation:
+        starts = window_starts(job.store.shape(id), recipe.patches.shape, recipe.inference.overlap)
+        windows = prod(len(axis) for axis in starts)
+        seconds += SECONDS_PER_CASE + windows * mirrored * window_s
+    return seconds

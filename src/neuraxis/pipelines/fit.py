@@ -1,0 +1,219 @@
+"""From labelled scans to a validated model: check, plan, prepare, train, bundle, evaluate, report.
+
+Every stage writes its result as a whole before the next begins, so the same call on the same folder goes on where an
+earlier one was interrupted, whatever interrupted it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neuraxis.bundle.bundle import open_bundle
+from neuraxis.dataset.dataset import Dataset
+from neuraxis.dataset.splits import Fold, check_folds, hash_folds
+from neuraxis.errors import DataError, UsageError
+from neuraxis.evaluation.scores import Scores
+from neuraxis.files import read_json, write_json, write_text
+from neuraxis.pipelines import budget
+from neuraxis.pipelines.outcome import bundle_network, put_metrics_on_card, score_held_out, training_data, write_outcome
+from neuraxis.pipelines.run_folder import RunFolder, folds_from_json, folds_to_json, writing_in
+from neuraxis.pipelines.steps import open_datasets, pick_fold, plan_all
+from neuraxis.preparation.prepare import prepare_dataset
+from neuraxis.progress import Progress, Silent
+from neuraxis.recipe.planner import Plan
+from neuraxis.recipe.wishes import read_wishes, resolve
+from neuraxis.registry import need
+
+if TYPE_CHECKING:
+    from neuraxis.training.train import TrainingJob
+
+log = logging.getLogger("neuraxis")
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """What a fit is asked for.
+
+    Attributes:
+        into: folder of the run; a run that is there is resumed.
+        recipe: name in the book or a TOML file.
+        settings: "key=value" wishes on top.
+        budget_s: seconds for the whole of it; None trains the recipe's number of steps.
+        fold: which fold is held out.
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        repeat: folder of an earlier run whose recipe, splits and decisions are taken.
+    """
+
+    into: Path
+    recipe: str | Path = "auto"
+    settings: tuple[str, ...] = ()
+    budget_s: float | None = None
+    fold: int = 0
+    device: str = "auto"
+    repeat: Path | None = None
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """Where a fit's results lie, and the scores of the held-out fold."""
+
+    run: Path
+    bundle: Path
+    report: Path
+    scores: Scores
+
+
+def fit(datasets: Sequence[Path | str], options: FitOptions, progress: Progress | None = None) -> FitResult:
+    """Train, validate and bundle a model; called again with the same arguments it resumes.
+
+    Args:
+        datasets: folders of labelled scans.
+        options: what is asked for.
+        progress: who shows how far it is.
+
+    Raises:
+        UsageError: the folder holds another run, or arguments exclude one another.
+        DataError: the data are refused, or changed since the run began.
+        RecipeError: a wish is wrong.
+        ResourceError: memory, disk or the device does not suffice, or another process works in the folder.
+    """
+    began = time.monotonic()
+    options = _with_repeated(options)
+    read_wishes(options.recipe, options.settings)
+    paths = [Path(path).resolve() for path in datasets]
+    _open_early(paths, options)
+    with writing_in(options.into):
+        return _Fit(paths, options, progress or Silent(), began).run_all()
+
+
+class _Fit:
+    """The stages of one fit, in their order."""
+
+    def __init__(self, paths: Sequence[Path], options: FitOptions, progress: Progress, began: float) -> None:
+        self.paths, self.options, self.progress, self.began = paths, options, progress, began
+        self.run = RunFolder(options.into, _request(paths, options))
+        self.run.add_event("started")
+
+    def run_all(self) -> FitResult:
+        """Do every stage that is not done yet."""
+        run = self.run
+        dataset, plan, folds = self._planned()
+        fold = pick_fold(folds, self.options.fold)
+        store = prepare_dataset(dataset, plan.recipe.preparation, run.path("prepared"), self.progress)
+        if not run.has("model.nxb"):
+            plan = self._train(dataset, plan, fold, store)
+        bundle = open_bundle(run.path("model.nxb"))
+        scores = score_held_out(run, dataset, fold, bundle, self.progress)
+        put_metrics_on_card(run, bundle, scores, self.options.fold)
+        run.add_event("finished", seconds=round(time.monotonic() - self.began, 1))
+        write_outcome(run, dataset, plan, scores)
+        return FitResult(run.folder, run.path("model.nxb"), run.path("report.html"), scores)
+
+    def _planned(self) -> tuple[Dataset, Plan, tuple[Fold, ...]]:
+        """Plan, or read what an earlier call planned."""
+        run = self.run
+        if not run.has("recipe.toml", "splits.json"):
+            return self._plan()
+        dataset = open_datasets(self.paths)
+        if dataset.content_hash() != run.content["data_hash"]:
+            raise DataError(f"{run.folder}: the data changed since this run began. Name another place with --into.")
+        recipe = resolve(read_wishes(run.path("recipe.toml")))
+        return dataset, Plan(recipe, run.content["reasons"]), folds_from_json(read_json(run.path("splits.json")))
+
+    def _plan(self) -> tuple[Dataset, Plan, tuple[Fold, ...]]:
+        run, options = self.run, self.options
+        planned = plan_all(self.paths, options.recipe, options.settings, self.progress)
+        folds = planned.folds
+        if options.repeat is not None:
+            folds = folds_from_json(read_json(options.repeat / "splits.json"))
+            check_folds(folds, planned.dataset.cases)
+        pick_fold(folds, options.fold)
+        run.note(
+            data_hash=planned.dataset.content_hash(),
+            split_hash=hash_folds(folds),
+            seed=planned.plan.recipe.seed,
+            reasons=dict(planned.plan.reasons),
+            training_data=training_data(planned, pick_fold(folds, options.fold)),
+            findings=[finding.to_dict() for finding in planned.findings],
+        )
+        if options.repeat is not None:
+            _check_same_data(options.repeat, run.content["data_hash"])
+        write_json(run.path("splits.json"), folds_to_json(folds))
+        write_text(run.path("recipe.toml"), planned.plan.to_toml())
+        return planned.dataset, planned.plan, folds
+
+    def _train(self, dataset: Dataset, plan: Plan, fold: Fold, store: Any) -> Plan:
+        """Train to the last step and bundle; return the plan with the number of steps that a budget fixed."""
+        need("lightning", "train")
+        from neuraxis.training.train import TrainingJob, train
+
+        job = TrainingJob(
+            store=store,
+            fold=fold,
+            labels=dataset.labels,
+            recipe=plan.recipe,
+            channels=len(dataset.channels),
+            folder=self.run.folder,
+            device=self.options.device,
+        )
+        plan = self._fix_steps(job, plan)
+        task = train(replace(job, recipe=plan.recipe), self.progress)
+        bundle_network(self.run, dataset, plan.recipe, task.shipped_network(), self.options.fold)
+        return plan
+
+    def _fix_steps(self, job: TrainingJob, plan: Plan) -> Plan:
+        """Let the measured speed fix the steps that a budget has room for, once; later calls find the decision."""
+        if self.options.budget_s is None:
+            return plan
+        event = self.run.event("steps_fixed")
+        if event is None:
+            clock = budget.Clock(self.options.budget_s, self.began)
+            event = self.run.add_event("steps_fixed", **budget.fix_steps(job, clock, self.progress))
+        training = plan.recipe.training.model_copy(update={"steps": int(event["steps"])})
+        recipe = plan.recipe.model_copy(update={"training": training})
+        reasons = {**plan.reasons, "training.steps": event["reason"]}
+        plan = Plan(recipe, reasons)
+        write_text(self.run.path("recipe.toml"), plan.to_toml())
+        self.run.note(reasons=reasons)
+        return plan
+
+
+def _request(paths: Sequence[Path], options: FitOptions) -> dict[str, Any]:
+    return {
+        "datasets": [str(path) for path in paths],
+        "recipe": str(options.recipe),
+        "settings": list(options.settings),
+        "budget_s": options.budget_s,
+        "fold": options.fold,
+        "repeat": str(options.repeat.resolve()) if options.repeat else None,
+    }
+
+
+def _with_repeated(options: FitOptions) -> FitOptions:
+    """Take the recipe of the run that is to be repeated."""
+    if options.repeat is None:
+        return options
+    if options.budget_s is not None or options.settings or str(options.recipe) != "auto":
+        raise UsageError("--repeat takes every decision from the earlier run: leave out --recipe, --set and --budget.")
+    recipe = options.repeat / "recipe.toml"
+    if not recipe.is_file() or not (options.repeat / "splits.json").is_file():
+        raise UsageError(f"--repeat {options.repeat}: is not the folder of a run (no recipe.toml and splits.json).")
+    return replace(options, recipe=recipe)
+
+
+def _check_same_data(earlier: Path, data_hash: str) -> None:
+    if read_json(earlier / "run.json").get("data_hash") != data_hash:
+        raise DataError(f"{earlier}: was trained on other data (the content hash differs). A repeat needs the same.")
+
+
+def _open_early(paths: Sequence[Path], options: FitOptions) -> None:
+    """Refuse a missing dataset or a foreign folder before anything is written."""
+    if not (options.into / "run.json").is_file():
+        open_datasets(paths)
+    if options.into.is_file():
+        raise UsageError(f"{options.into}: is a file. Name a folder with --into.")

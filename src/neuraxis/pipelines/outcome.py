@@ -1,0 +1,164 @@
+"""What remains of a training: the bundle, the scores of the held-out fold, and the report."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from neuraxis.bundle.bundle import BundleParts, ModelBundle, with_metrics, write_bundle
+from neuraxis.bundle.card import Card, Metrics, TrainingData, software_versions
+from neuraxis.dataset.dataset import Dataset
+from neuraxis.dataset.splits import Fold
+from neuraxis.evaluation.evaluate import evaluate
+from neuraxis.evaluation.scores import Scores
+from neuraxis.files import write_json
+from neuraxis.inference.predictor import Predictor
+from neuraxis.pipelines.run_folder import RunFolder
+from neuraxis.pipelines.steps import Planned, only
+from neuraxis.progress import Progress
+from neuraxis.recipe.planner import Plan
+from neuraxis.recipe.recipe import Recipe
+from neuraxis.report.evaluation_report import RunReport, choose_cases, write_run_report
+from neuraxis.report.figures import curves_png
+from neuraxis.report.overlays import Overlay
+from neuraxis.training.curves import read_curves
+from neuraxis.workers import map_in_order
+
+LIMITS = (
+    "Scores come from one held-out fold of the training data's own sites; other scanners may do worse.",
+    "No case outside the training data's anatomy, contrast and spacing was tried.",
+)
+
+
+def training_data(planned: Planned, fold: Fold) -> dict[str, Any]:
+    """Return what the card says of the data, JSON-able."""
+    cases = [planned.dataset.case(id) for id in fold.training]
+    sites = {case.site for case in cases if case.site}
+    return {
+        "datasets": [planned.dataset.name],
+        "cases": len(cases),
+        "patients": len({case.subject or case.id for case in cases}),
+        "sites": sorted(sites),
+        "median_shape": [float(size) for size in planned.fingerprint.median_shape],
+        "median_spacing_mm": [float(size) for size in planned.fingerprint.median_spacing_mm],
+    }
+
+
+def bundle_network(run: RunFolder, dataset: Dataset, recipe: Recipe, network: Any, fold: int) -> Path:
+    """Export the trained network and write `model.nxb`; its card bears no scores yet."""
+    from neuraxis.bundle.export import export_fold
+
+    card = Card(
+        name=f"{dataset.name}-{recipe.name}",
+        summary=recipe.summary,
+        labels=dataset.labels,
+        channels=dataset.channels,
+        modality=dataset.modality,
+        recipe=recipe,
+        folds=(fold,),
+        training_data=TrainingData.model_validate(run.content["training_data"]),
+        intended_use=f"Research: {', '.join(dataset.labels.scored)} on {', '.join(dataset.channels)}.",
+        limits=LIMITS,
+        data_hash=run.content["data_hash"],
+        split_hash=run.content["split_hash"],
+    )
+    parts = run.path("bundle-parts")
+    files = export_fold(network, recipe, dataset.channels, fold, parts)
+    path = write_bundle(BundleParts(card, (files,)), run.path("model.nxb"), overwrite=True)
+    shutil.rmtree(parts)
+    return path
+
+
+def score_held_out(run: RunFolder, dataset: Dataset, fold: Fold, bundle: ModelBundle, progress: Progress) -> Scores:
+    """Predict the held-out cases as a user would, with the bundle and its default runtime, and score them.
+
+    Predictions that are there already are kept.
+    """
+    held_out = only(dataset, fold.validation)
+    folder = run.path("predictions")
+    open_cases = [case for case in held_out.cases if not (folder / f"{case.id}.json").is_file()]
+    if open_cases:
+        predictor = Predictor(bundle)
+        with progress.stage("predict the held-out fold", len(held_out.cases)) as stage:
+            stage.advance(len(held_out.cases) - len(open_cases))
+            scans = map_in_order(lambda case: case.read_images(), open_cases, workers=1)
+            for case, scan in zip(open_cases, scans, strict=True):
+                predictor.predict(scan).save(folder / f"{case.id}.nii.gz", overwrite=True)
+                stage.advance(note=case.id)
+    scores = evaluate(folder, held_out, progress)
+    scores.write_csv(run.path("scores.csv"))
+    write_json(run.path("summary.json"), scores.nnunet_summary())
+    return scores
+
+
+def put_metrics_on_card(run: RunFolder, bundle: ModelBundle, scores: Scores, fold: int) -> None:
+    """Write the held-out scores onto the bundle's card, once."""
+    if bundle.card["metrics"]["structures"]:
+        return
+    metrics = Metrics.of(
+        {name: {metric: asdict(value) for metric, value in table.items()} for name, table in scores.summary().items()},
+        scored_on=f"held-out fold {fold}, {len(scores.cases())} cases",
+        selected_on_these_cases=scores.selected_on_these_cases,
+        notes=scores.notes,
+    )
+    with_metrics(bundle, metrics, run.path("model.nxb"), overwrite=True)
+
+
+def write_outcome(run: RunFolder, dataset: Dataset, plan: Plan, scores: Scores) -> None:
+    """Write `report.html` and the picture of the curves."""
+    curves = read_curves(run.path("curves.csv"))
+    if curves:
+        curves_png(curves, run.path("curves.png"))
+    content = RunReport(
+        title=f"{dataset.name}, held-out fold",
+        scores=scores,
+        dataset=_described(run, dataset),
+        reasons=plan.reasons,
+        recipe_toml=plan.recipe.to_toml(),
+        curves=curves,
+        overlays=tuple(_overlay(run, dataset, case, caption) for case, caption in choose_cases(scores).items()),
+        facts=_facts(run),
+        notes=tuple(f"{finding['case']}: {finding['message']}" for finding in run.content["findings"]),
+    )
+    write_run_report(content, run.path("report.html"))
+
+
+def _overlay(run: RunFolder, dataset: Dataset, id: str, caption: str) -> Overlay:
+    from neuraxis.volume.formats import nifti
+
+    case = dataset.case(id)
+    volume, label = case.read_images(), case.read_label()
+    predicted = nifti.read(run.path("predictions") / f"{id}.nii.gz")
+    return Overlay(
+        id, caption, volume.array[0], label.array[0], predicted.array[0], volume.grid.spacing_mm, dataset.labels
+    )
+
+
+def _described(run: RunFolder, dataset: Dataset) -> dict[str, Any]:
+    data = run.content["training_data"]
+    return {
+        "name": dataset.name,
+        "layout": dataset.layout,
+        "labelled cases": len(dataset.cases),
+        "patients": len({case.subject or case.id for case in dataset.cases}),
+        "training cases": data["cases"],
+        "channels": ", ".join(dataset.channels),
+        "structures": ", ".join(dataset.labels.scored),
+        "sites": ", ".join(sorted({case.site for case in dataset.cases if case.site})) or "one",
+    }
+
+
+def _facts(run: RunFolder) -> dict[str, str]:
+    content = run.content
+    versions = ", ".join(f"{name} {version}" for name, version in software_versions().items())
+    seconds = [event["seconds"] for event in content["events"] if event["kind"] == "finished"]
+    return {
+        "versions": versions,
+        "seed": str(content["seed"]),
+        "data hash": content["data_hash"],
+        "split hash": content["split_hash"],
+        "machine": f"{content['machine']['system']}, {content['machine']['threads']} threads",
+        "time of the last call": f"{seconds[-1] / 60:.1f} minutes" if seconds else "unknown",
+    }

@@ -1,0 +1,248 @@
+"""Which cases are meant by the scans on a command line: by channel name, by nnU-Net's numbers, or one by one.
+
+`CHANNEL=FILE` pairs name one case. Files and folders are read by their names: `sub-01_0000.nii.gz` (nnU-Net's
+channel numbers), `sub-01_FLAIR.nii.gz` or `flair.nii.gz` (channel names, in any case), else each file is a case of
+its own. What cannot be told apart is refused rather than guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from neuraxis.dataset.case import Case, ImageFile
+from neuraxis.errors import DataError, suggest
+from neuraxis.volume.formats import nifti
+
+_NUMBERED = re.compile(r"(.+)_(\d{4})")
+_SHOWN = 6
+Told = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Order:
+    """One case to segment: its files, or the reason why it cannot be segmented."""
+
+    id: str
+    case: Case | None = None
+    problem: DataError | None = None
+
+
+def find_cases(scans: Sequence[str | Path], channels: tuple[str, ...]) -> tuple[Order, ...]:
+    """Tell which cases are meant.
+
+    Args:
+        scans: files, folders, or `CHANNEL=FILE` pairs of one case.
+        channels: the model's channels, in order.
+
+    Returns:
+        The cases by rising id, incomplete ones with their problem.
+
+    Raises:
+        DataError: nothing was found, or what was found cannot be told apart.
+    """
+    if not scans:
+        raise DataError(f"No scan was given. {_needs(channels)}")
+    pairs = [_as_pair(scan) for scan in scans]
+    if any(pairs):
+        if not all(pairs):
+            odd = next(scan for scan, pair in zip(scans, pairs, strict=True) if not pair)
+            raise DataError(f"{odd}: has no channel, other files have. Write CHANNEL=FILE for all. {_needs(channels)}")
+        return (_order_of_pairs([pair for pair in pairs if pair], channels),)
+    orders: list[Order] = []
+    files = [Path(scan) for scan in scans if not Path(scan).is_dir()]
+    if files:
+        orders += _orders_of_files(files, channels)
+    for folder in (Path(scan) for scan in scans if Path(scan).is_dir()):
+        orders += _orders_of_folder(folder, channels)
+    return _by_id(orders)
+
+
+def _orders_of_folder(folder: Path, channels: tuple[str, ...]) -> list[Order]:
+    files = _scans_in(folder)
+    if files:
+        return _orders_of_files(files, channels, folder)
+    inner = sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith("."))
+    dataset = [place.name for place in inner if place.name in ("imagesTr", "imagesTs", "labelsTr")]
+    if dataset or (folder / "dataset.json").exists():
+        raise DataError(f"{folder}: is a whole dataset. Name the folder with the scans, such as {folder / 'imagesTs'}.")
+    found = {place: _orders_of_files(_scans_in(place), channels, place) for place in inner if _scans_in(place)}
+    if not found:
+        raise DataError(f"{folder}: holds no .nii.gz or .nii file. {_needs(channels)}")
+    ids = [order.id for orders in found.values() for order in orders]
+    return [
+        order if ids.count(order.id) == 1 else _renamed(order, f"{place.name}_{order.id}")
+        for place, orders in found.items()
+        for order in orders
+    ]
+
+
+def _orders_of_files(files: list[Path], channels: tuple[str, ...], folder: Path | None = None) -> list[Order]:
+    """Sort files into cases; `folder` is where they were found, None where each was named by the user."""
+    if len(channels) == 1:
+        return _one_channel(files, channels[0], folder)
+    for tell in (_by_number, _by_name):
+        told = [tell(file, channels) for file in files]
+        if any(found and found[0] in channels for found in told):
+            return _grouped(dict(zip(files, told, strict=True)), channels, folder)
+    return [_many_volumes(file, channels) for file in files]
+
+
+def _one_channel(files: list[Path], channel: str, folder: Path | None) -> list[Order]:
+    stems = [_stem(file) for file in files]
+    numbers: dict[str, set[str]] = {}
+    for match in map(_NUMBERED.fullmatch, stems):
+        if match:
+            numbers.setdefault(match[1], set()).add(match[2])
+    clash = next((stem for stem, found in numbers.items() if folder and "0000" in found and len(found) > 1), None)
+    if clash:
+        found = ", ".join(f"{clash}_{number}" for number in sorted(numbers[clash]))
+        raise DataError(
+            f"{folder}: holds {found}: several channels of one case, or several cases? {_needs((channel,))} Name the "
+            "files that are meant."
+        )
+    told = {file: _by_name(file, (channel,)) for file in files}
+    if folder and any(told.values()) and not all(told.values()):
+        return _grouped(told, (channel,), folder)
+    if all(stem.endswith("_0000") for stem in stems):
+        stems = [stem.removesuffix("_0000") for stem in stems]
+    return [Order(stem, Case(stem, {channel: ImageFile(file)})) for stem, file in zip(stems, files, strict=True)]
+
+
+def _grouped(told: Mapping[Path, Told | None], channels: tuple[str, ...], folder: Path | None) -> list[Order]:
+    """Join files whose names tell case and channel; others that bear a case's name are left aside (such as labels)."""
+    groups: dict[str, list[tuple[str, Path]]] = {}
+    for file, found in told.items():
+        if found:
+            id = found[1] or (folder or file.absolute().parent).name
+            groups.setdefault(id, []).append((found[0], file))
+    others = [file for file, found in told.items() if not found]
+    lost = [file for file in others if not any(_belongs(file, id, folder) for id in groups)]
+    text = f"its name ends with no channel. {_needs(channels)}"
+    return [
+        *(_complete(id, found, channels) for id, found in groups.items()),
+        *(Order(_stem(file), problem=DataError(f"{file}: {text}")) for file in lost),
+    ]
+
+
+def _belongs(file: Path, id: str, folder: Path | None) -> bool:
+    rest = _stem(file)[len(id) :]
+    beside = folder is not None and id == folder.name
+    return beside or (_stem(file).startswith(id) and not rest[:1].isalnum())
+
+
+def _complete(id: str, found: list[tuple[str, Path]], channels: tuple[str, ...]) -> Order:
+    """Make a case of the files found for each channel, or the problem that they leave."""
+    names = [name for name, _ in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        places = " and ".join(path.name for name, path in found if name == twice)
+        text = f"{id}: channel '{twice}' was found twice, in {places}. Name one as {twice}=FILE."
+        return Order(id, problem=DataError(text))
+    if set(names) != set(channels):
+        return Order(id, problem=DataError(f"{id}: found {', '.join(names)}. {_needs(channels)}"))
+    files = dict(found)
+    return Order(id, Case(id, {channel: ImageFile(files[channel]) for channel in channels}))
+
+
+def _many_volumes(file: Path, channels: tuple[str, ...]) -> Order:
+    """Take a 4D file as one case, its volumes as the channels in order."""
+    stem = _stem(file)
+    try:
+        _, volumes = nifti.read_grid(file)
+    except DataError as error:
+        return Order(stem, problem=error)
+    if volumes != len(channels):
+        return Order(stem, problem=DataError(f"{file}: holds {volumes} volume(s). {_needs(channels)}"))
+    return Order(stem, Case(stem, {channel: ImageFile(file, index) for index, channel in enumerate(channels)}))
+
+
+def _order_of_pairs(pairs: list[tuple[str, Path]], channels: tuple[str, ...]) -> Order:
+    known = {channel.casefold(): channel for channel in channels}
+    files: dict[str, Path] = {}
+    for name, path in pairs:
+        channel = known.get(name.casefold())
+        if channel is None:
+            raise DataError(f"{name}={path}: the model has no such channel. {suggest(name, channels)}")
+        if channel in files:
+            raise DataError(f"{name}={path}: channel '{channel}' was given twice. Several cases need several calls.")
+        files[channel] = path
+    lacking = [channel for channel in channels if channel not in files]
+    if lacking:
+        raise DataError(f"{', '.join(lacking)} is lacking, given were {', '.join(files)}. {_needs(channels)}")
+    id = _common_id(files, channels)
+    return Order(id, Case(id, {channel: ImageFile(files[channel]) for channel in channels}))
+
+
+def _common_id(files: Mapping[str, Path], channels: tuple[str, ...]) -> str:
+    """Return what the names of a case's files share before their channel, else the first file's name."""
+    first = _stem(files[channels[0]])
+    if len(files) == 1:
+        return first
+    starts = {(told := _by_name(files[channel], (channel,))) and told[1] for channel in channels}
+    return starts.pop() or first if len(starts) == 1 else first
+
+
+def _by_number(file: Path, channels: tuple[str, ...]) -> Told | None:
+    """Return the channel of nnU-Net's number at the end of a file's name, and the case before it."""
+    match = _NUMBERED.fullmatch(_stem(file))
+    if not match:
+        return None
+    number = int(match[2])
+    return (channels[number] if number < len(channels) else f"number {match[2]}"), match[1]
+
+
+def _by_name(file: Path, channels: tuple[str, ...]) -> Told | None:
+    """Return the channel that a file's name ends with and the case before it; the longest name wins."""
+    found = []
+    for channel in channels:
+        words = re.findall(r"[a-z0-9]+", channel, re.IGNORECASE)
+        pattern = r"(?:(.*)[^a-z0-9])?" + "[^a-z0-9]*".join(words)
+        match = re.fullmatch(pattern, _stem(file), re.IGNORECASE) if words else None
+        if match:
+            found.append((channel, match[1] or ""))
+    return min(found, key=lambda pair: len(pair[1])) if found else None
+
+
+def _as_pair(scan: str | Path) -> tuple[str, Path] | None:
+    name, found, path = str(scan).partition("=")
+    if not found or not name or "/" in name or Path(scan).exists():
+        return None
+    return name, Path(path)
+
+
+def _by_id(orders: list[Order]) -> tuple[Order, ...]:
+    ids = [order.id for order in orders]
+    twice = next((id for id in ids if ids.count(id) > 1), None)
+    if twice:
+        raise DataError(f"Two of the scans would both be called '{twice}'. Segment them in separate calls.")
+    return tuple(sorted(orders, key=lambda order: order.id))
+
+
+def _renamed(order: Order, id: str) -> Order:
+    return Order(id, Case(id, order.case.images) if order.case else None, order.problem)
+
+
+def _scans_in(folder: Path) -> list[Path]:
+    return sorted(
+        file
+        for file in folder.iterdir()
+        if file.is_file() and not file.name.startswith(".") and file.name.lower().endswith(nifti.SUFFIXES)
+    )
+
+
+def _stem(file: Path) -> str:
+    return re.sub(r"\.nii(\.gz)?$", "", file.name, flags=re.IGNORECASE)
+
+
+def _needs(channels: tuple[str, ...]) -> str:
+    """Say which channels a model needs and how files tell theirs."""
+    names = ", ".join(channels[:_SHOWN]) + (", ..." if len(channels) > _SHOWN else "")
+    if len(channels) == 1:
+        return f"The model needs one scan a case: {names}."
+    return (
+        f"The model needs {len(channels)} channels: {names}. Write {channels[0]}=FILE {channels[1]}=FILE ..., or name "
+        f"the files *_{channels[0]}.nii.gz (or *_0000.nii.gz) and so on."
+    )

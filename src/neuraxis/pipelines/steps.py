@@ -1,0 +1,179 @@
+"""The steps of `fit`, each by itself: open, plan, prepare, train."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from neuraxis.dataset.check import Finding, refuse_errors
+from neuraxis.dataset.dataset import Dataset, merge
+from neuraxis.dataset.fingerprint import Fingerprint, examine
+from neuraxis.dataset.labels import Labels
+from neuraxis.dataset.layouts.recognise import open_dataset
+from neuraxis.dataset.splits import Fold, check_folds, split_by_patient
+from neuraxis.errors import DataError, UsageError
+from neuraxis.files import read_json, write_json, write_text
+from neuraxis.pipelines.run_folder import folds_from_json, folds_to_json, writing_in
+from neuraxis.preparation.prepare import prepare_dataset
+from neuraxis.preparation.store import Store
+from neuraxis.progress import Progress, Silent
+from neuraxis.recipe.planner import Plan
+from neuraxis.recipe.planner import plan as plan_recipe
+from neuraxis.recipe.recipe import Recipe
+from neuraxis.recipe.wishes import read_wishes, resolve
+from neuraxis.registry import need
+
+if TYPE_CHECKING:
+    from neuraxis.training.train import TrainingJob
+
+log = logging.getLogger("neuraxis")
+MANIFEST, RECIPE = "store.json", "recipe.toml"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Opened, checked and planned data.
+
+    Attributes:
+        dataset: the labelled cases.
+        findings: what `check` noticed; no errors among them.
+        fingerprint: what the plan follows from.
+        plan: the resolved recipe with its reasons.
+        folds: which cases train and validate.
+    """
+
+    dataset: Dataset
+    findings: tuple[Finding, ...]
+    fingerprint: Fingerprint
+    plan: Plan
+    folds: tuple[Fold, ...]
+
+
+def open_datasets(paths: Sequence[Path]) -> Dataset:
+    """Open one dataset, or several joined into one.
+
+    Raises:
+        DataError: a folder is not recognised, holds no labelled case, or the datasets do not fit together.
+    """
+    if not paths:
+        raise UsageError("No dataset is named. Name at least one folder.")
+    dataset = merge([open_dataset(path) for path in paths])
+    if not dataset.cases:
+        raise DataError(f"{dataset.root}: holds no labelled case. Add label maps to train with.")
+    return dataset
+
+
+def plan_all(
+    paths: Sequence[Path], recipe: str | Path = "auto", settings: Sequence[str] = (), progress: Progress | None = None
+) -> Planned:
+    """Open, check, fingerprint, plan and split.
+
+    Raises:
+        DataError: the data have errors; the first is named.
+        RecipeError: a wish is wrong; it is read first, before any scan.
+    """
+    wishes = read_wishes(recipe, settings)
+    dataset = open_datasets(paths)
+    findings, fingerprint = examine(dataset, progress or Silent())
+    refuse_errors(findings)
+    plan = plan_recipe(fingerprint, dataset, wishes)
+    return Planned(dataset, tuple(findings), fingerprint, plan, choose_folds(dataset, plan.recipe))
+
+
+def choose_folds(dataset: Dataset, recipe: Recipe) -> tuple[Fold, ...]:
+    """Return the splits that the data bring, after checking them, or deal patients to folds."""
+    folds = dataset.own_folds
+    if not folds or not recipe.splits.own:
+        folds = split_by_patient(dataset.cases, recipe.splits.folds, recipe.splits.seed)
+    check_folds(folds, dataset.cases)
+    return folds
+
+
+def plan_datasets(
+    paths: Sequence[Path], recipe: str | Path = "auto", settings: Sequence[str] = (), progress: Progress | None = None
+) -> Plan:
+    """Plan a training: every decision with its reason (see `plan_all` for errors)."""
+    return plan_all(paths, recipe, settings, progress).plan
+
+
+def prepare_datasets(
+    paths: Sequence[Path],
+    recipe: str | Path = "auto",
+    settings: Sequence[str] = (),
+    into: Path = Path("prepared"),
+    progress: Progress | None = None,
+) -> Store:
+    """Plan and prepare into a store that `train_store` takes: cases, recipe, labels and splits.
+
+    Raises:
+        UsageError: `into` holds other files.
+    """
+    planned = plan_all(paths, recipe, settings, progress)
+    if into.is_dir() and any(into.iterdir()) and not (into / MANIFEST).is_file():
+        raise UsageError(f"{into}: holds files that are not of a store. Name another place with --into.")
+    write_manifest(planned.dataset, planned.folds, into)
+    write_text(into / RECIPE, planned.plan.to_toml())
+    return prepare_dataset(planned.dataset, planned.plan.recipe.preparation, into, progress)
+
+
+def write_manifest(dataset: Dataset, folds: tuple[Fold, ...], into: Path) -> None:
+    """Write what training needs to know of the dataset beside its prepared cases."""
+    content = {
+        "name": dataset.name,
+        "channels": list(dataset.channels),
+        "modality": dataset.modality,
+        "labels": dataset.labels.model_dump(mode="json"),
+        "folds": folds_to_json(folds),
+    }
+    write_json(into / MANIFEST, content)
+
+
+def train_store(store: Path, into: Path, fold: int = 0, device: str = "auto", progress: Progress | None = None) -> Path:
+    """Train one fold of a prepared store; the same call again resumes.
+
+    Returns:
+        The folder with `checkpoint.pt` and `curves.csv`.
+
+    Raises:
+        DataError: the folder is not a store.
+        UsageError: it has no such fold.
+    """
+    need("lightning", "train")
+    from neuraxis.training.train import train
+
+    with writing_in(into):
+        train(job_of_store(store, into, fold, device), progress)
+    return into
+
+
+def job_of_store(store: Path, into: Path, fold: int, device: str = "auto") -> TrainingJob:
+    """Read a store's manifest and recipe and return the training of one fold."""
+    from neuraxis.training.train import TrainingJob
+
+    if not (store / MANIFEST).is_file():
+        raise DataError(f"{store}: is not a prepared store. Make one with: neuraxis prepare DATASET --into {store}")
+    manifest = read_json(store / MANIFEST)
+    folds = folds_from_json(manifest["folds"])
+    recipe = resolve(read_wishes(store / RECIPE))
+    labels = Labels.model_validate(manifest["labels"])
+    return TrainingJob(Store(store), pick_fold(folds, fold), labels, recipe, len(manifest["channels"]), into, device)
+
+
+def pick_fold(folds: tuple[Fold, ...], number: int) -> Fold:
+    """Return a fold by its number.
+
+    Raises:
+        UsageError: there is none of that number.
+    """
+    if not 0 <= number < len(folds):
+        raise UsageError(f"--fold {number}: the data have folds 0 to {len(folds) - 1}.")
+    return folds[number]
+
+
+def only(dataset: Dataset, ids: Sequence[str]) -> Dataset:
+    """Return the dataset with these labelled cases alone."""
+    wanted = set(ids)
+    return replace(dataset, cases=tuple(case for case in dataset.cases if case.id in wanted))

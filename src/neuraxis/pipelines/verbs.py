@@ -1,0 +1,240 @@
+"""The verbs as `import neuraxis as nx` offers them: datasets and scans as objects or as paths, options as keywords.
+
+>>> import neuraxis as nx
+>>> dataset = nx.open_dataset("ms-brain/")                            # doctest: +SKIP
+>>> run = nx.fit(dataset, into="runs/a", budget_s=1800)               # doctest: +SKIP
+>>> found = nx.segment("sub-01_FLAIR.nii.gz", run.bundle)             # doctest: +SKIP
+>>> found.save("sub-01_seg.nii.gz")                                   # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from neuraxis.dataset.dataset import Dataset
+from neuraxis.dataset.layouts.recognise import open_dataset
+from neuraxis.errors import UsageError
+from neuraxis.progress import Progress
+
+if TYPE_CHECKING:
+    from neuraxis.bundle.bundle import ModelBundle
+    from neuraxis.dataset.finding import Finding
+    from neuraxis.dataset.prediction import Prediction
+    from neuraxis.inference.runtimes.options import Precision
+    from neuraxis.pipelines.fit import FitResult
+    from neuraxis.preparation.store import Store
+    from neuraxis.recipe.planner import Plan
+    from neuraxis.recipe.recipe import Recipe
+    from neuraxis.volume.volume import Volume
+
+Data = Dataset | Path | str
+Settings = Mapping[str, Any] | Sequence[str]
+
+
+class FitKeywords(TypedDict, total=False):
+    """The options of `fit`; see `neuraxis.pipelines.fit.FitOptions`."""
+
+    recipe: str | Path
+    settings: Settings
+    budget_s: float | None
+    fold: int
+    device: str
+    repeat: Path | str | None
+
+
+class SegmentKeywords(TypedDict, total=False):
+    """The options of `segment`; see `neuraxis.inference.predictor.PredictorOptions`."""
+
+    runtime: str
+    precision: Precision
+    device: str
+    threads: int
+    folds: tuple[int, ...]
+    overlap: float | None
+    mirror_axes: tuple[int, ...] | None
+    probabilities: bool
+
+
+def fit(
+    datasets: Data | Sequence[Data], into: Path | str, progress: Progress | None = None, **options: Unpack[FitKeywords]
+) -> FitResult:
+    """Train, validate and bundle a model; the same call again resumes.
+
+    Args:
+        datasets: one dataset or several, opened or as folders.
+        into: folder of the run.
+        progress: who shows how far it is.
+        options: recipe, settings (`{"training.steps": 500}` or `["training.steps=500"]`), budget_s, fold, device,
+            repeat.
+
+    Raises:
+        UsageError: the folder holds another run.
+        DataError: the data are refused.
+        RecipeError: a wish is wrong.
+    """
+    from neuraxis.pipelines import fit as whole
+
+    repeat = options.get("repeat")
+    chosen = whole.FitOptions(
+        into=Path(into),
+        recipe=options.get("recipe", "auto"),
+        settings=_settings(options.get("settings", ())),
+        budget_s=options.get("budget_s"),
+        fold=options.get("fold", 0),
+        device=options.get("device", "auto"),
+        repeat=Path(repeat) if repeat else None,
+    )
+    return whole.fit(_paths(datasets), chosen, progress)
+
+
+def check(dataset: Data, progress: Progress | None = None) -> tuple[Finding, ...]:
+    """Look for what would spoil a training; errors come first."""
+    from neuraxis.dataset.check import check_dataset
+
+    return check_dataset(dataset if isinstance(dataset, Dataset) else open_dataset(dataset), progress)
+
+
+def plan(
+    datasets: Data | Sequence[Data],
+    recipe: str | Path = "auto",
+    settings: Settings = (),
+    progress: Progress | None = None,
+) -> Plan:
+    """Take every decision of a training, each with its reason.
+
+    Args:
+        datasets: one dataset or several, opened or as folders.
+        recipe: name in the book or a TOML file.
+        settings: wishes on top, such as `{"memory_gb": 16}`.
+        progress: who shows how far it is.
+
+    Raises:
+        DataError: the data are refused.
+        RecipeError: a wish is wrong.
+    """
+    from neuraxis.pipelines.steps import plan_datasets
+
+    return plan_datasets(_paths(datasets), recipe, _settings(settings), progress)
+
+
+def prepare(
+    datasets: Data | Sequence[Data],
+    recipe: Plan | Recipe | Path | str,
+    into: Path | str,
+    progress: Progress | None = None,
+) -> Store:
+    """Crop, resample and normalise every case into a store that `train` takes.
+
+    Args:
+        datasets: one dataset or several, opened or as folders.
+        recipe: what `plan` returned, a recipe, a name in the book or a TOML file.
+        into: folder of the store; cases that are there already are kept.
+        progress: who shows how far it is.
+
+    Raises:
+        DataError: the data are refused.
+        UsageError: `into` holds other files.
+    """
+    from neuraxis.pipelines.steps import prepare_datasets
+
+    with _as_file(recipe) as source:
+        return prepare_datasets(_paths(datasets), source, (), Path(into), progress)
+
+
+def train(
+    store: Store | Path | str, into: Path | str, fold: int = 0, device: str = "auto", progress: Progress | None = None
+) -> Path:
+    """Train one fold of a prepared store; the same call again resumes.
+
+    Returns:
+        The folder with the checkpoint and the curves.
+
+    Raises:
+        DataError: the folder is no store.
+    """
+    from neuraxis.pipelines.steps import train_store
+
+    folder = Path(store) if isinstance(store, str | Path) else store.folder
+    return train_store(folder, Path(into), fold, device, progress)
+
+
+def segment(
+    scan: Volume | Path | str | Mapping[str, Path | str],
+    model: ModelBundle | Path | str,
+    progress: Progress | None = None,
+    **options: Unpack[SegmentKeywords],
+) -> Prediction:
+    """Segment one scan in memory; `Prediction.save` writes it. For many scans at once see `segment_files`.
+
+    Args:
+        scan: a volume, a file, a folder with the channels of one case, or channel to file.
+        model: an opened bundle, or where it lies.
+        progress: who shows how far it is.
+        options: runtime, precision, device, threads, folds, overlap, mirror_axes, probabilities.
+
+    Returns:
+        The segmentation on the scan's own grid.
+
+    Raises:
+        BundleError: the model is refused.
+        DataError: the scan is refused, or there are several.
+    """
+    from neuraxis.bundle.bundle import open_bundle
+    from neuraxis.inference.predictor import Predictor, PredictorOptions
+
+    bundle = open_bundle(model) if isinstance(model, str | Path) else model
+    volume = _read_scan(scan, bundle.channels)
+    return Predictor(bundle, PredictorOptions(**options)).predict(volume, progress)
+
+
+def _read_scan(scan: Volume | Path | str | Mapping[str, Path | str], channels: tuple[str, ...]) -> Volume:
+    from neuraxis.pipelines.scans import find_cases
+
+    if isinstance(scan, Mapping):
+        orders = find_cases([f"{channel}={path}" for channel, path in scan.items()], channels)
+    elif isinstance(scan, str | Path):
+        orders = find_cases([scan], channels)
+    else:
+        return scan
+    if len(orders) > 1:
+        raise UsageError(f"{scan}: holds {len(orders)} cases where one is needed. Use segment_files for several.")
+    if orders[0].case is None:
+        raise orders[0].problem or UsageError(f"{scan}: holds no case.")
+    return orders[0].case.read_images()
+
+
+def _paths(datasets: Data | Sequence[Data]) -> list[Path]:
+    """Return the folders of datasets; one that was changed since it was opened cannot be named by its folder."""
+    paths = []
+    for dataset in [datasets] if isinstance(datasets, Dataset | str | Path) else datasets:
+        if isinstance(dataset, Dataset) and open_dataset(dataset.root, dataset.layout) != dataset:
+            raise UsageError(
+                f"{dataset.name}: was changed after it was opened, or its folder was. Needed is the dataset as it lies "
+                "on disk: write the change to a folder of its own and open that."
+            )
+        paths.append(dataset.root if isinstance(dataset, Dataset) else Path(dataset))
+    return paths
+
+
+def _settings(settings: Settings) -> tuple[str, ...]:
+    """Return settings as `key=value`; the value as JSON, which TOML reads the same way."""
+    if isinstance(settings, Mapping):
+        return tuple(f"{key}={json.dumps(value)}" for key, value in settings.items())
+    return tuple(settings)
+
+
+@contextmanager
+def _as_file(recipe: Plan | Recipe | Path | str) -> Iterator[str | Path]:
+    """Yield a recipe's name or file; one in memory goes through a temporary file."""
+    if isinstance(recipe, str | Path):
+        yield recipe
+        return
+    with tempfile.TemporaryDirectory(prefix="neuraxis-") as folder:
+        path = Path(folder) / "recipe.toml"
+        path.write_text(recipe.to_toml(), encoding="utf-8")
+        yield path
