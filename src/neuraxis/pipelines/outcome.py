@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +97,7 @@ def put_metrics_on_card(run: RunFolder, bundle: ModelBundle, scores: Scores, fol
     if bundle.card["metrics"]["structures"]:
         return
     metrics = Metrics.of(
-        {name: {metric: asdict(value) for metric, value in table.items()} for name, table in scores.summary().items()},
+        scores.summary(),
         scored_on=f"held-out fold {fold}, {len(scores.cases())} cases",
         selected_on_these_cases=scores.selected_on_these_cases,
         notes=scores.notes,
@@ -118,7 +117,7 @@ def write_outcome(run: RunFolder, dataset: Dataset, plan: Plan, scores: Scores) 
         reasons=plan.reasons,
         recipe_toml=plan.recipe.to_toml(),
         curves=curves,
-        overlays=tuple(_overlay(run, dataset, case, caption) for case, caption in choose_cases(scores).items()),
+        overlays=tuple(_overlay(run, dataset, case, caption) for caption, case in choose_cases(scores).items()),
         facts=_facts(run),
         notes=tuple(f"{finding['case']}: {finding['message']}" for finding in run.content["findings"]),
     )
