@@ -141,9 +141,11 @@ class SegmentationTask(L.LightningModule):
         """Shorten gradients that are too long; Lightning's own clipping refuses the fused optimiser."""
         nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.training.clip_norm)
 
-    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Move the running mean of the weights; early on it forgets faster."""
-        decay = min(self.recipe.training.ema_decay, self.step / (self.step + 10))
+    def optimizer_step(self, *arguments: Any, **options: Any) -> None:
+        """Take the step, then move the running mean of the weights; early on it forgets faster."""
+        super().optimizer_step(*arguments, **options)
+        done = self.step + 1
+        decay = min(self.recipe.training.ema_decay, done / (done + 10))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.running.parameters()), list(self.network.parameters()), 1 - decay)
             for kept, now in zip(self.running.buffers(), self.network.buffers(), strict=True):

@@ -93,7 +93,7 @@ def train(
 
 def make_task(job: TrainingJob) -> SegmentationTask:
     """Build network, loss and optimiser of a job, untrained."""
-    torch.set_num_threads(usable_cores())
+    torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
     return SegmentationTask(job.recipe, job.channels, len(job.labels.outputs), bool(job.labels.regions))
 
 

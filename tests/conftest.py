@@ -1,0 +1,140 @@
+"""Fixtures for every test, and the rule for skips: in CI one that tests/skips.toml does not list is a failure."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+import shutil
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+SKIPS = Path(__file__).with_name("skips.toml")
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The real scans beside the checkout; CI always has them."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"no real scans: {SHARED_DATA} is missing")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of Debian's Chromium; .ci/run installs it."""
+    found = shutil.which("chromium")
+    if found is None:
+        pytest.skip("no chromium: apt-get install chromium")
+    return found
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, with the reason, what this machine cannot run."""
+    if item.get_closest_marker("browser") and shutil.which("chromium") is None:
+        pytest.skip("no chromium: apt-get install chromium")
+    if item.get_closest_marker("data") and not SHARED_DATA.is_dir():
+        pytest.skip(f"no real scans: {SHARED_DATA} is missing")
+    if item.get_closest_marker("gpu") and not _has_gpu():
+        pytest.skip("no GPU that torch can use")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Turn an unlisted skip or expected failure into a failure, in CI."""
+    report = yield
+    return _judge(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """The same for a whole file that skips itself."""
+    report = yield
+    return _judge(report)
+
+
+def _judge(report: pytest.TestReport | pytest.CollectReport) -> pytest.TestReport | pytest.CollectReport:
+    if not (IN_CI and report.skipped) or _is_listed(report.nodeid):
+        return report
+    kind = "expected failure" if hasattr(report, "wasxfail") else "skip"
+    reason = getattr(report, "wasxfail", "") or (report.longrepr[2] if isinstance(report.longrepr, tuple) else "")
+    report.outcome = "failed"
+    report.longrepr = (
+        f"{report.nodeid}: {kind} in CI ({reason}). Mend it, or list it with its reason in tests/skips.toml."
+    )
+    if hasattr(report, "wasxfail"):
+        del report.wasxfail
+    return report
+
+
+def _is_listed(nodeid: str) -> bool:
+    return any(fnmatch.fnmatchcase(nodeid, pattern) for pattern in _listed())
+
+
+@cache
+def _listed() -> tuple[str, ...]:
+    entries = tomllib.loads(SKIPS.read_text("utf-8")).get("skip", []) if SKIPS.exists() else []
+    for entry in entries:
+        if not str(entry.get("reason", "")).strip():
+            raise pytest.UsageError(f"tests/skips.toml: '{entry.get('test')}' has no reason.")
+    return tuple(entry["test"] for entry in entries)
+
+
+@cache
+def _has_gpu() -> bool:
+    try:
+        import torch
+    except ModuleNotFoundError:
+        return False
+    return torch.cuda.is_available()
+
+
+@pytest.fixture(scope="session")
+def toy_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset in nnU-Net's layout: 8 scans of 20 x 18 x 16 voxels, each with a bright ball and a shell around it."""
+    import nibabel as nib
+    import numpy as np
+
+    folder = tmp_path_factory.mktemp("data") / "Dataset001_Toy"
+    for name in ("imagesTr", "labelsTr"):
+        (folder / name).mkdir(parents=True)
+    places = np.stack(np.meshgrid(np.arange(20), np.arange(18), np.arange(16), indexing="ij"))
+    for number in range(8):
+        draws = np.random.default_rng(number)
+        middle = draws.uniform(7, 10, 3)
+        distance = np.sqrt(((places - middle[:, None, None, None]) ** 2).sum(axis=0))
+        label = np.where(distance < 3, 1, np.where(distance < 5, 2, 0)).astype(np.uint8)
+        image = (np.choose(label, [0.0, 300.0, 150.0]) + draws.normal(100, 30, label.shape)).astype(np.int16)
+        affine = np.diag([-1.0, 1.0, 1.2, 1.0]) if number % 2 else np.diag([1.0, 1.0, 1.2, 1.0])
+        nib.save(nib.Nifti1Image(image, affine), folder / "imagesTr" / f"toy_{number:02}_0000.nii.gz")
+        nib.save(nib.Nifti1Image(label, affine), folder / "labelsTr" / f"toy_{number:02}.nii.gz")
+    content = {
+        "channel_names": {"0": "T2"},
+        "labels": {"background": 0, "ball": 1, "shell": 2},
+        "numTraining": 8,
+        "file_ending": ".nii.gz",
+    }
+    (folder / "dataset.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def toy_settings() -> tuple[str, ...]:
+    """Settings that make a training on `toy_dataset` take seconds."""
+    return (
+        "patches.shape=[16,16,16]",
+        "network.options.features=[4,8,16]",
+        "network.options.strides=[[1,1,1],[2,2,2],[2,2,2]]",
+        "network.options.kernels=[[3,3,3],[3,3,3],[3,3,3]]",
+        "training.steps=30",
+        "training.learning_rate=0.01",
+        "training.ema_decay=0.8",
+        "training.validations=3",
+        "splits.folds=2",
+    )

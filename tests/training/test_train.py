@@ -1,0 +1,129 @@
+"""Training: resumable bit for bit, and a function of its seed."""
+
+import dataclasses
+from itertools import pairwise
+
+import pytest
+import torch
+
+from neuraxis.errors import DataError, ResourceError
+from neuraxis.pipelines.steps import job_of_store, prepare_datasets
+from neuraxis.recipe.recipe import TrainingRecipe
+from neuraxis.training.checkpoints import AtomicCheckpointIO
+from neuraxis.training.curves import read_curves
+from neuraxis.training.task import learning_rate
+from neuraxis.training.train import make_trainer, seconds_per_step, train
+
+
+@pytest.fixture(scope="module")
+def store(toy_dataset, toy_settings, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("store")
+    prepare_datasets([toy_dataset], "auto", (*toy_settings, "training.steps=12"), folder)
+    return folder
+
+
+def job(store, folder, **training):
+    plain = job_of_store(store, folder, 0, "cpu")
+    changed = plain.recipe.training.model_copy(update=training)
+    return dataclasses.replace(plain, recipe=plain.recipe.model_copy(update={"training": changed}))
+
+
+def weights(task):
+    return torch.cat([value.flatten() for value in task.shipped_network().state_dict().values()])
+
+
+def stop_after(steps):
+    asked = iter(range(steps - 1))
+    return lambda: next(asked, None) is None
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_interrupted_training_ends_with_the_weights_of_one_that_never_stopped(store, tmp_path, precision, workers):
+    settings = {"precision": precision, "loader_workers": workers}
+    straight = train(job(store, tmp_path / "straight", **settings))
+
+    first = train(job(store, tmp_path / "broken", **settings), stop=stop_after(5))
+    second = train(job(store, tmp_path / "broken", **settings))
+
+    assert (first.step, second.first_step, second.step) == (5, 5, 12)
+    assert torch.equal(weights(straight), weights(second))
+    assert not torch.equal(weights(straight), weights(first))
+    losses = [[row["loss"] for row in read_curves(tmp_path / name / "curves.csv")] for name in ("straight", "broken")]
+    assert losses[0] == losses[1]
+
+
+def test_a_finished_training_is_not_trained_again(store, tmp_path):
+    done = train(job(store, tmp_path))
+    before = (tmp_path / "checkpoint.pt").stat().st_mtime_ns
+
+    again = train(job(store, tmp_path))
+
+    assert again.step == 12
+    assert torch.equal(weights(done), weights(again))
+    assert (tmp_path / "checkpoint.pt").stat().st_mtime_ns == before
+
+
+def test_another_seed_gives_other_weights(store, tmp_path):
+    first = job(store, tmp_path / "a")
+    other = dataclasses.replace(first, folder=tmp_path / "b", recipe=first.recipe.model_copy(update={"seed": 1}))
+
+    assert not torch.equal(weights(train(first)), weights(train(other)))
+
+
+def test_global_random_generators_have_no_influence(store, tmp_path):
+    torch.manual_seed(1)
+    one = weights(train(job(store, tmp_path / "a")))
+    torch.manual_seed(2)
+    other = weights(train(job(store, tmp_path / "b")))
+
+    assert torch.equal(one, other)
+
+
+def test_the_loss_falls(store, tmp_path):
+    train(job(store, tmp_path, steps=40, validations=4))
+
+    rows = read_curves(tmp_path / "curves.csv")
+    assert rows[-1]["loss"] < 0.6 * rows[0]["loss"]
+    assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_a_checkpoint_that_is_no_checkpoint_is_refused_and_never_unpickled(tmp_path):
+    import pickle
+
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "executed"), "w"))
+
+    (tmp_path / "checkpoint.pt").write_bytes(pickle.dumps(Evil()))
+
+    with pytest.raises(DataError, match="cannot be read"):
+        AtomicCheckpointIO().load_checkpoint(tmp_path / "checkpoint.pt")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_speed_is_measured_without_touching_the_run(store, tmp_path):
+    seconds, timed = seconds_per_step(job(store, tmp_path / "run"), at_most=0.2)
+
+    assert seconds > 0
+    assert timed >= 4
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_device_that_is_not_there_is_named(store, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    plain = dataclasses.replace(job(store, tmp_path), device="cuda")
+
+    with pytest.raises(ResourceError, match="shows no CUDA device"):
+        make_trainer(plain, 1, [], AtomicCheckpointIO())
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "poly"])
+def test_the_learning_rate_rises_then_falls_to_nothing(schedule):
+    recipe = TrainingRecipe(steps=100, warmup_steps=10, learning_rate=1.0, schedule=schedule)
+    rates = [learning_rate(step, recipe) for step in range(100)]
+
+    assert rates[:10] == pytest.approx([0.1 * step for step in range(1, 11)])
+    assert all(later < earlier for earlier, later in pairwise(rates[10:]))
+    assert rates[-1] < 0.03
