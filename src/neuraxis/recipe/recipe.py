@@ -34,7 +34,13 @@ class IntensityStatistics(Part):
 
 
 class SplitRecipe(Part):
-    """How patients are dealt to folds; ignored where the data bring their own splits."""
+    """How patients are dealt to folds; ignored where the data bring their own splits.
+
+    Attributes:
+        folds: into how many.
+        seed: of the order of patients, apart from the run's seed.
+        own: whether splits that the data bring are used.
+    """
 
     folds: int = Field(5, ge=2)
     seed: int = 0
@@ -87,10 +93,23 @@ class PatchRecipe(Part):
 
 
 class AugmentationRecipe(Part):
-    """What is varied in training: a probability for each kind, and its range.
+    """What is varied in training: for each kind a probability a sample, and the range it is drawn from.
 
-    Rotations are in degrees about each axis; `scale` multiplies sizes; `noise` is the largest SD on normalised
-    intensities; `blur` the largest sigma in voxels; `brightness`, `contrast` and `gamma` are factors.
+    Attributes:
+        affine_probability: of a rotation together with a scaling.
+        rotation_deg: largest angle about each axis, in degrees.
+        scale: range of the factor that multiplies sizes.
+        mirror_axes: axes along which a sample is mirrored, each with probability one half; (0,) is left and right.
+        noise_probability: of Gaussian noise.
+        noise: its largest SD, on normalised intensities.
+        blur_probability: of Gaussian blur.
+        blur: its largest sigma, in voxels.
+        brightness_probability: of a change of brightness.
+        brightness: range of the factor that multiplies intensities.
+        contrast_probability: of a change of contrast.
+        contrast: range of the factor that multiplies distances from the mean.
+        gamma_probability: of a change of gamma.
+        gamma: range of the exponent, on intensities scaled to 0..1.
     """
 
     affine_probability: float = Field(0.3, ge=0, le=1)
@@ -110,7 +129,12 @@ class AugmentationRecipe(Part):
 
 
 class NetworkRecipe(Part):
-    """The network by its name in the catalog, and its options."""
+    """The network by its name in the catalog, and its options.
+
+    Attributes:
+        name: as `neuraxis catalog networks` lists it.
+        options: the network's own; the tables below list them.
+    """
 
     name: str = "unet"
     options: dict[str, Any]
@@ -126,7 +150,15 @@ class NetworkRecipe(Part):
 
 
 class LossRecipe(Part):
-    """The loss by its name in the catalog; with deep supervision every decoder stage is trained."""
+    """The loss by its name in the catalog.
+
+    Attributes:
+        name: as `neuraxis catalog losses` lists it.
+        dice_weight: weight of the Dice part.
+        entropy_weight: weight of the cross-entropy part.
+        batch_dice: whether the Dice part counts voxels over the whole batch, or sample by sample.
+        deep_supervision: whether every stage of the decoder is trained, not the finest alone.
+    """
 
     name: str = "dice_ce"
     dice_weight: float = Field(1.0, ge=0)
@@ -142,7 +174,9 @@ class TrainingRecipe(Part):
         steps: optimiser steps in all; a time budget replaces it by what fits.
         optimizer: "adamw", or "sgd" with Nesterov momentum 0.99.
         learning_rate: its highest value, after `warmup_steps` of linear rise.
+        weight_decay: as the optimiser takes it.
         schedule: fall to 0 at the last step: "cosine", or "poly" with exponent 0.9.
+        warmup_steps: steps over which the learning rate rises, a tenth of all steps at most.
         clip_norm: gradients longer than this are shortened.
         ema_decay: decay of the running mean of weights that is scored and shipped; 0 ships the last weights.
         precision: "bf16" computes convolutions in bfloat16; "auto" does where the device has it.
@@ -178,7 +212,14 @@ class InferenceRecipe(Part):
 
 
 class Recipe(Part):
-    """All decisions of one run."""
+    """All decisions of one run.
+
+    Attributes:
+        name: of the recipe; it becomes part of the model's name.
+        summary: what it is for, in a sentence.
+        seed: of every random draw.
+        memory_gb: memory that training may take, in GiB; patch, batch and network are planned for it.
+    """
 
     name: str = "auto"
     summary: str = ""
@@ -208,7 +249,7 @@ class Recipe(Part):
     def to_toml(self) -> str:
         """Return the fully resolved recipe as TOML, which `--recipe FILE` reads again."""
         text = tomli_w.dumps(_without_none(self.model_dump(mode="json")))
-        return re.sub(r"\[\s+([^\[\]]*?),?\s+\]", lambda found: f"[{' '.join(found[1].split())}]", text)
+        return re.sub(r"\[\n\s+([^\[\]\"]*?),?\n\s*\]", lambda found: f"[{' '.join(found[1].split())}]", text)
 
 
 def _without_none(content: Any) -> Any:

@@ -121,13 +121,13 @@ def _check_branch(model: type[BaseModel], wishes: Mapping[str, Any], prefix: str
 
 
 def _nearest_key(prefix: str, key: str, model: type[BaseModel]) -> str:
+    every = {name.rsplit(".", 1)[-1]: name for name in all_keys()}
     near = difflib.get_close_matches(key, list(model.model_fields), n=1, cutoff=0.5)
+    elsewhere = difflib.get_close_matches(key, list(every), n=1, cutoff=0.75)
+    if elsewhere and difflib.get_close_matches(key, [*near, *elsewhere], n=1, cutoff=0.5) == elsewhere != near:
+        return f"Did you mean '{every[elsewhere[0]]}'?"
     if near:
         return f"Did you mean '{prefix}{near[0]}'?"
-    every = {name.rsplit(".", 1)[-1]: name for name in all_keys()}
-    elsewhere = difflib.get_close_matches(key, list(every), n=1, cutoff=0.75)
-    if elsewhere:
-        return f"Did you mean '{every[elsewhere[0]]}'?"
     return f"Known here: {', '.join(sorted(model.model_fields))}."
 
 
