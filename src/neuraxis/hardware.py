@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+
+from neuraxis.errors import UsageError
 
 
 def usable_cores() -> int:
@@ -31,6 +34,16 @@ def processor_has_bf16() -> bool:
     """Tell whether the processor multiplies bfloat16 in hardware."""
     text = _read("/proc/cpuinfo")
     return " avx512_bf16" in text or " amx_bf16" in text
+
+
+def check_device(name: str) -> None:
+    """Refuse a name that is no device, before anything is imported or written.
+
+    Raises:
+        UsageError: it is none of auto, cpu, cuda, cuda:N and mps.
+    """
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
+        raise UsageError(f"--device {name}: is no device. Use auto, cpu, cuda, cuda:N or mps.")
 
 
 def _read(path: str) -> str:

@@ -27,10 +27,17 @@ class Entry:
 
 @dataclass(frozen=True)
 class Catalog:
-    """A closed table of names of one kind; looking up an unknown name raises `UnknownName`."""
+    """A closed table of names of one kind; looking up an unknown name raises `UnknownName`.
+
+    Attributes:
+        kind: what the names are, in the singular, for messages.
+        entries: name to entry.
+        group: last part of the entry points' group; empty: the kind's plural.
+    """
 
     kind: str
     entries: Mapping[str, Entry]
+    group: str = ""
 
     def names(self) -> tuple[str, ...]:
         """Return every name, those of other packages included, sorted."""
@@ -63,7 +70,7 @@ class Catalog:
 
     def _entry_points(self) -> importlib.metadata.EntryPoints:
         plural = self.kind.replace(" ", "_") + ("es" if self.kind.endswith("s") else "s")
-        return importlib.metadata.entry_points(group=f"neuraxis.{plural}")
+        return importlib.metadata.entry_points(group=f"neuraxis.{self.group or plural}")
 
 
 def need(package: str, extra: str) -> None:

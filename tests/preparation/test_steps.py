@@ -30,17 +30,6 @@ def blocks(shape):
     return label_map
 
 
-def test_the_box_is_where_any_channel_is_not_zero():
-    array = np.zeros((2, 6, 6, 6))
-    array[0, 2, 3, 1] = array[1, 4, 3, 2] = -1
-
-    assert steps.nonzero_box(array) == ((2, 3, 1), (3, 1, 2))
-
-
-def test_an_image_of_zeros_is_kept_whole():
-    assert steps.nonzero_box(np.zeros((1, 3, 4, 5))) == ((0, 0, 0), (3, 4, 5))
-
-
 def test_pasting_is_the_inverse_of_cutting():
     array = np.random.default_rng(0).random((2, 6, 5, 4))
     way = WayBack(Grid((6, 5, 4), np.eye(4)), (1, 0, 2), (3, 5, 2), (3, 5, 2))
@@ -81,7 +70,9 @@ def test_probabilities_are_background_outside_the_box_and_sum_to_one():
 
 
 def test_overlapping_regions_are_painted_in_their_order():
-    tumour = Labels(names={"background": 0, "oedema": 1, "core": 2}, regions={"whole": (1, 2), "core": (2,)}, paint=(1, 2))
+    tumour = Labels(
+        names={"background": 0, "oedema": 1, "core": 2}, regions={"whole": (1, 2), "core": (2,)}, paint=(1, 2)
+    )
     way = WayBack(Grid((3, 1, 1), np.eye(4)), (0, 0, 0), (3, 1, 1), (3, 1, 1))
     logits = np.array([[-9, 9, 9], [-9, -9, 9]], np.float32).reshape(2, 3, 1, 1)
 

@@ -15,7 +15,16 @@ from neuraxis.recipe.wishes import read_wishes, resolve
 POOLED = Intensity(mean=100, std=20, median=100, low=-50, high=250, min=-60, max=300, voxels=1000)
 
 
-def planned(shape=(35, 50, 36), spacing=(1.0, 1.0, 1.0), *settings, cropped=None, modality="MRI", cases=10, spacings=()):
+def planned(
+    shape=(35, 50, 36),
+    spacing=(1.0, 1.0, 1.0),
+    *settings,
+    cropped=None,
+    modality="MRI",
+    cases=10,
+    spacings=(),
+    labels=None,
+):
     fingerprints = tuple(
         CaseFingerprint(
             id=f"case{number}",
@@ -41,7 +50,7 @@ def planned(shape=(35, 50, 36), spacing=(1.0, 1.0, 1.0), *settings, cropped=None
         layout="nnunet",
         channels=("scan",),
         modality={"scan": modality},
-        labels=Labels(names={"background": 0, "thing": 1}),
+        labels=Labels(names=labels or {"background": 0, "thing": 1}),
         cases=tuple(Case(f"case{number}", {}) for number in range(cases)),
     )
     return plan(fingerprint, dataset, read_wishes("auto", settings))
@@ -109,6 +118,11 @@ def test_a_wish_is_taken_and_later_decisions_follow_from_it():
 def test_a_patch_that_the_network_cannot_halve_is_answered_with_one_that_it_can():
     with pytest.raises(RecipeError, match="set it to 40"):
         planned((35, 50, 36), (1, 1, 1), "patches.shape=[35,56,40]")
+
+
+def test_left_and_right_are_mirrored_only_where_no_label_names_a_side():
+    assert planned().recipe.augmentation.mirror_axes == (0,)
+    assert planned(labels={"background": 0, "left_hippocampus": 1}).recipe.augmentation.mirror_axes == ()
 
 
 def test_few_patients_get_fewer_folds():

@@ -16,6 +16,7 @@ from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.layouts.layout import DESCRIPTION, description_keys, scans_in, site_of, stem, subject_and_session
 from neuraxis.errors import DataError
 from neuraxis.volume.formats import nifti
+from neuraxis.volume.grid import SAME_VOXELS
 
 _LISTED = 20
 
@@ -80,7 +81,7 @@ def check_grids(pairs: Iterable[Pair]) -> None:
     wrong = []
     for pair in pairs:
         reference, prediction = nifti.read_grid(pair.reference_file)[0], nifti.read_grid(pair.prediction)[0]
-        if not prediction.matches(reference):
+        if not prediction.matches(reference, SAME_VOXELS):
             apart = ""
             if prediction.shape == reference.shape:
                 apart = f" (corners up to {prediction.corner_distance_mm(reference):.3g} mm apart)"

@@ -10,4 +10,8 @@ NETWORKS = Catalog(
         ),
     },
 )
-OPTIONS = Catalog("network", {"unet": Entry("neuraxis.networks.options:UNetOptions", "options of the plain U-Net")})
+OPTIONS = Catalog(
+    "network",
+    {"unet": Entry("neuraxis.networks.options:UNetOptions", "options of the plain U-Net")},
+    group="network_options",
+)

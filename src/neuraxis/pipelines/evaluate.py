@@ -20,6 +20,7 @@ from neuraxis.files import refuse_existing, write_json, write_text
 from neuraxis.progress import Progress, Silent
 from neuraxis.report.evaluation_report import Overlay, RunReport, choose_cases, report_html, write_run_report
 from neuraxis.volume.formats import nifti
+from neuraxis.volume.grid import SAME_VOXELS
 
 TABLE, SUMMARY, REPORT = "scores.csv", "summary.json", "report.html"
 
@@ -120,6 +121,6 @@ def _overlay(scores: Scores, case: str, caption: str, labels: Labels, dataset: D
     known = {found.id: found for found in dataset.cases} if dataset is not None else {}
     if case in known:
         scan = known[case].read_images()
-        if scan.grid.matches(reference.grid, tolerance=1e-2):
+        if scan.grid.matches(reference.grid, SAME_VOXELS):
             image = scan.array[0]
     return Overlay(case, caption, image, reference.array[0], predicted.array[0], reference.grid.spacing_mm, labels)

@@ -19,10 +19,11 @@ from neuraxis.dataset.splits import Fold, check_folds, hash_folds
 from neuraxis.errors import DataError, UsageError
 from neuraxis.evaluation.scores import Scores
 from neuraxis.files import read_json, write_json, write_text
+from neuraxis.hardware import check_device
 from neuraxis.pipelines import budget
 from neuraxis.pipelines.outcome import bundle_network, put_metrics_on_card, score_held_out, training_data, write_outcome
 from neuraxis.pipelines.run_folder import RunFolder, folds_from_json, folds_to_json, writing_in
-from neuraxis.pipelines.steps import open_datasets, pick_fold, plan_all
+from neuraxis.pipelines.steps import Planned, open_datasets, pick_fold, plan_all
 from neuraxis.preparation.prepare import prepare_dataset
 from neuraxis.progress import Progress, Silent
 from neuraxis.recipe.planner import Plan
@@ -83,12 +84,15 @@ def fit(datasets: Sequence[Path | str], options: FitOptions, progress: Progress 
         ResourceError: memory, disk or the device does not suffice, or another process works in the folder.
     """
     began = time.monotonic()
+    progress = progress or Silent()
     options = _with_repeated(options)
     read_wishes(options.recipe, options.settings)
+    check_device(options.device)
+    need("lightning", "train")
     paths = [Path(path).resolve() for path in datasets]
-    _open_early(paths, options)
+    planned = None if (options.into / "run.json").is_file() else _plan_anew(paths, options, progress)
     with writing_in(options.into):
-        return _Fit(paths, options, progress or Silent(), began).run_all()
+        return _Fit(paths, options, progress, began).run_all(planned)
 
 
 class _Fit:
@@ -99,10 +103,10 @@ class _Fit:
         self.run = RunFolder(options.into, _request(paths, options))
         self.run.add_event("started")
 
-    def run_all(self) -> FitResult:
-        """Do every stage that is not done yet."""
+    def run_all(self, planned: Planned | None) -> FitResult:
+        """Do every stage that is not done yet; `planned` is what a new run begins with."""
         run = self.run
-        dataset, plan, folds = self._planned()
+        dataset, plan, folds = self._planned(planned)
         fold = pick_fold(folds, self.options.fold)
         store = prepare_dataset(dataset, plan.recipe.preparation, run.path("prepared"), self.progress)
         if not run.has("model.nxb"):
@@ -114,42 +118,35 @@ class _Fit:
         write_outcome(run, dataset, plan, scores)
         return FitResult(run.folder, run.path("model.nxb"), run.path("report.html"), scores)
 
-    def _planned(self) -> tuple[Dataset, Plan, tuple[Fold, ...]]:
-        """Plan, or read what an earlier call planned."""
+    def _planned(self, planned: Planned | None) -> tuple[Dataset, Plan, tuple[Fold, ...]]:
+        """Write down the plan of a new run, or read what an earlier call planned."""
         run = self.run
-        if not run.has("recipe.toml", "splits.json"):
-            return self._plan()
+        if not run.has("recipe.toml"):
+            planned = planned or _plan_anew(self.paths, self.options, self.progress)
+            self._write_plan(planned)
+            return planned.dataset, planned.plan, planned.folds
         dataset = open_datasets(self.paths)
         if dataset.content_hash() != run.content["data_hash"]:
             raise DataError(f"{run.folder}: the data changed since this run began. Name another place with --into.")
         recipe = resolve(read_wishes(run.path("recipe.toml")))
+        log.info("resuming the run in %s", run.folder)
         return dataset, Plan(recipe, run.content["reasons"]), folds_from_json(read_json(run.path("splits.json")))
 
-    def _plan(self) -> tuple[Dataset, Plan, tuple[Fold, ...]]:
-        run, options = self.run, self.options
-        planned = plan_all(self.paths, options.recipe, options.settings, self.progress)
-        folds = planned.folds
-        if options.repeat is not None:
-            folds = folds_from_json(read_json(options.repeat / "splits.json"))
-            check_folds(folds, planned.dataset.cases)
-        pick_fold(folds, options.fold)
+    def _write_plan(self, planned: Planned) -> None:
+        run = self.run
         run.note(
             data_hash=planned.dataset.content_hash(),
-            split_hash=hash_folds(folds),
+            split_hash=hash_folds(planned.folds),
             seed=planned.plan.recipe.seed,
             reasons=dict(planned.plan.reasons),
-            training_data=training_data(planned, pick_fold(folds, options.fold)),
+            training_data=training_data(planned, pick_fold(planned.folds, self.options.fold)),
             findings=[finding.to_dict() for finding in planned.findings],
         )
-        if options.repeat is not None:
-            _check_same_data(options.repeat, run.content["data_hash"])
-        write_json(run.path("splits.json"), folds_to_json(folds))
+        write_json(run.path("splits.json"), folds_to_json(planned.folds))
         write_text(run.path("recipe.toml"), planned.plan.to_toml())
-        return planned.dataset, planned.plan, folds
 
     def _train(self, dataset: Dataset, plan: Plan, fold: Fold, store: Any) -> Plan:
         """Train to the last step and bundle; return the plan with the number of steps that a budget fixed."""
-        need("lightning", "train")
         from neuraxis.training.train import TrainingJob, train
 
         job = TrainingJob(
@@ -206,14 +203,18 @@ def _with_repeated(options: FitOptions) -> FitOptions:
     return replace(options, recipe=recipe)
 
 
-def _check_same_data(earlier: Path, data_hash: str) -> None:
-    if read_json(earlier / "run.json").get("data_hash") != data_hash:
-        raise DataError(f"{earlier}: was trained on other data (the content hash differs). A repeat needs the same.")
-
-
-def _open_early(paths: Sequence[Path], options: FitOptions) -> None:
-    """Refuse a missing dataset or a foreign folder before anything is written."""
-    if not (options.into / "run.json").is_file():
-        open_datasets(paths)
+def _plan_anew(paths: Sequence[Path], options: FitOptions, progress: Progress) -> Planned:
+    """Plan before anything is written, so that a refusal leaves nothing behind."""
     if options.into.is_file():
         raise UsageError(f"{options.into}: is a file. Name a folder with --into.")
+    planned = plan_all(paths, options.recipe, options.settings, progress)
+    if options.repeat is not None:
+        if read_json(options.repeat / "run.json").get("data_hash") != planned.dataset.content_hash():
+            raise DataError(
+                f"{options.repeat}: was trained on other data (the content hash differs). A repeat needs the same."
+            )
+        folds = folds_from_json(read_json(options.repeat / "splits.json"))
+        check_folds(folds, planned.dataset.cases)
+        planned = replace(planned, folds=folds)
+    pick_fold(planned.folds, options.fold)
+    return planned

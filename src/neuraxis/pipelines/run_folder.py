@@ -61,7 +61,6 @@ class RunFolder:
         """Append an event to `run.json`: a decision that a repeat must take again, or a step of the run's life."""
         event = {"kind": kind, "time": datetime.now(UTC).isoformat(timespec="seconds"), **facts}
         self.note(events=[*self.content["events"], event])
-        log.info("%s %s", kind, " ".join(f"{key}={value}" for key, value in facts.items()))
         return event
 
     def event(self, kind: str) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from neuraxis.dataset.layouts.recognise import open_dataset
 from neuraxis.dataset.splits import Fold, check_folds, split_by_patient
 from neuraxis.errors import DataError, UsageError
 from neuraxis.files import read_json, write_json, write_text
+from neuraxis.hardware import check_device
 from neuraxis.pipelines.run_folder import folds_from_json, folds_to_json, writing_in
 from neuraxis.preparation.prepare import prepare_dataset
 from neuraxis.preparation.store import Store
@@ -144,8 +145,10 @@ def train_store(store: Path, into: Path, fold: int = 0, device: str = "auto", pr
     need("lightning", "train")
     from neuraxis.training.train import train
 
+    check_device(device)
+    job = job_of_store(store, into, fold, device)
     with writing_in(into):
-        train(job_of_store(store, into, fold, device), progress)
+        train(job, progress)
     return into
 
 

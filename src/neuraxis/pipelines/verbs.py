@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.layouts.recognise import open_dataset
-from neuraxis.errors import UsageError
+from neuraxis.errors import UnknownName, UsageError
 from neuraxis.progress import Progress
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from neuraxis.preparation.store import Store
     from neuraxis.recipe.planner import Plan
     from neuraxis.recipe.recipe import Recipe
+    from neuraxis.registry import Catalog
     from neuraxis.volume.volume import Volume
 
 Data = Dataset | Path | str
@@ -190,6 +191,40 @@ def segment(
     bundle = open_bundle(model) if isinstance(model, str | Path) else model
     volume = _read_scan(scan, bundle.channels)
     return Predictor(bundle, PredictorOptions(**options)).predict(volume, progress)
+
+
+def list_choices(kind: str = "") -> dict[str, dict[str, str]]:
+    """Return kind to name to summary of what there is to choose from.
+
+    Args:
+        kind: networks, losses, layouts, recipes, metrics or runtimes; empty for all of them.
+
+    Raises:
+        UnknownName: there is no such kind; the message offers the nearest.
+
+    >>> "unet" in list_choices("networks")["networks"]
+    True
+    """
+    from neuraxis.dataset.layouts.catalog import LAYOUTS
+    from neuraxis.evaluation.catalog import METRICS
+    from neuraxis.inference.runtimes.catalog import RUNTIMES
+    from neuraxis.losses.catalog import LOSSES
+    from neuraxis.networks.catalog import NETWORKS
+    from neuraxis.recipe.wishes import book
+
+    tables = {"networks": NETWORKS, "losses": LOSSES, "layouts": LAYOUTS, "metrics": METRICS, "runtimes": RUNTIMES}
+    kinds = {**{name: _summaries(table) for name, table in tables.items()}, "recipes": book()}
+    if kind and kind not in kinds:
+        raise UnknownName("kind", kind, kinds)
+    return {kind: kinds[kind]} if kind else kinds
+
+
+def _summaries(table: Catalog) -> dict[str, str]:
+    found = {}
+    for name in table.names():
+        extra = table.entries[name].extra if name in table.entries else ""
+        found[name] = table.summary(name) + (f" (needs neuraxis[{extra}])" if extra else "")
+    return found
 
 
 def _read_scan(scan: Volume | Path | str | Mapping[str, Path | str], channels: tuple[str, ...]) -> Volume:

@@ -16,6 +16,7 @@ from neuraxis.preparation.prepared import Prepared
 from neuraxis.preparation.store import Store
 from neuraxis.progress import Progress, Silent
 from neuraxis.recipe.recipe import PreparationRecipe
+from neuraxis.volume.grid import SAME_VOXELS
 from neuraxis.volume.volume import Volume
 from neuraxis.workers import map_in_order
 
@@ -57,7 +58,7 @@ def prepare_case(case: Case, dataset: Dataset, recipe: PreparationRecipe) -> Pre
         DataError: a file is refused, or image and label map do not share a grid.
     """
     volume, label = case.read_images(), case.read_label()
-    if not volume.grid.matches(label.grid, tolerance=1e-2):
+    if not volume.grid.matches(label.grid, SAME_VOXELS):
         raise DataError(
             f"{case.id}: image and label map do not share a grid: {volume.grid.describe()} against "
             f"{label.grid.describe()}. Resample one onto the other or leave the case out."

@@ -12,27 +12,15 @@ import numpy as np
 from neuraxis.dataset.labels import Labels
 from neuraxis.preparation.prepared import WayBack
 from neuraxis.recipe.recipe import IntensityStatistics, Normalisation, PreparationRecipe
+from neuraxis.volume.box import nonzero_box
 from neuraxis.volume.grid import Grid
 from neuraxis.volume.resample import resample_image, resample_labels, shape_at_spacing
-
-Triple = tuple[int, int, int]
 
 
 def plan_way(array: np.ndarray, grid: Grid, recipe: PreparationRecipe) -> WayBack:
     """Decide the box to keep of (C, X, Y, Z) and its number of voxels at the recipe's spacing."""
     start, shape = nonzero_box(array) if recipe.crop == "nonzero" else ((0, 0, 0), grid.shape)
     return WayBack(grid, start, shape, shape_at_spacing(shape, grid.spacing_mm, recipe.spacing_mm))
-
-
-def nonzero_box(array: np.ndarray) -> tuple[Triple, Triple]:
-    """Return start and shape of the smallest box that holds every voxel with a non-zero channel; all if none has."""
-    mask = (array != 0).any(axis=0)
-    bounds = []
-    for axis in range(3):
-        line = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
-        bounds.append((int(line[0]), int(line[-1]) + 1) if line.size else (0, mask.shape[axis]))
-    (x0, x1), (y0, y1), (z0, z1) = bounds
-    return (x0, y0, z0), (x1 - x0, y1 - y0, z1 - z0)
 
 
 def cut(array: np.ndarray, way: WayBack) -> np.ndarray:
@@ -83,10 +71,13 @@ def restore_probability(logits: np.ndarray, way: WayBack, labels: Labels) -> np.
 
 def activate(logits: np.ndarray, labels: Labels) -> np.ndarray:
     """Apply the labels' activation to logits (K, ...): softmax over K, or a sigmoid each; float32."""
+    probability: np.ndarray
     if labels.activation == "sigmoid":
-        return (0.5 * (1 + np.tanh(0.5 * logits.astype(np.float32)))).astype(np.float32)
-    exponent = np.exp(logits - logits.max(axis=0, keepdims=True), dtype=np.float32)
-    return exponent / exponent.sum(axis=0, keepdims=True)
+        probability = (0.5 * (1 + np.tanh(0.5 * logits.astype(np.float32)))).astype(np.float32)
+    else:
+        exponent = np.exp(logits - logits.max(axis=0, keepdims=True), dtype=np.float32)
+        probability = exponent / exponent.sum(axis=0, keepdims=True)
+    return probability
 
 
 def normalise(channel: np.ndarray, rule: Normalisation, statistics: IntensityStatistics | None = None) -> np.ndarray:
@@ -98,14 +89,16 @@ def normalise(channel: np.ndarray, rule: Normalisation, statistics: IntensitySta
     if rule == "ct":
         if statistics is None:
             raise ValueError("The rule 'ct' needs the statistics of the channel.")
-        return (np.clip(channel, statistics.low, statistics.high) - statistics.mean) / statistics.std
-    if rule == "zscore_nonzero":
+        channel = (np.clip(channel, statistics.low, statistics.high) - statistics.mean) / statistics.std
+    elif rule == "zscore_nonzero":
         inside = channel != 0
-        return np.where(inside, _standardise(channel, channel[inside]), np.float32(0))
-    if rule == "percentile":
+        channel = np.where(inside, _standardise(channel, channel[inside]), np.float32(0))
+    elif rule == "percentile":
         low, high = np.percentile(channel, (0.5, 99.5)).astype(np.float32)
-        return (np.clip(channel, low, high) - low) / max(high - low, np.float32(1e-8))
-    return _standardise(channel, channel) if rule == "zscore" else channel
+        channel = (np.clip(channel, low, high) - low) / max(high - low, np.float32(1e-8))
+    elif rule == "zscore":
+        channel = _standardise(channel, channel)
+    return channel
 
 
 def _standardise(channel: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -113,4 +106,5 @@ def _standardise(channel: np.ndarray, values: np.ndarray) -> np.ndarray:
         return np.zeros_like(channel)
     mean = values.mean(dtype=np.float64)
     deviation = values.std(dtype=np.float64)
-    return ((channel - mean) / max(deviation, 1e-8)).astype(np.float32)
+    standard: np.ndarray = ((channel - mean) / max(deviation, 1e-8)).astype(np.float32)
+    return standard

@@ -5,6 +5,7 @@ A wish of the user is taken as it is and the later decisions follow from it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
@@ -16,11 +17,12 @@ from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.fingerprint import Fingerprint
 from neuraxis.networks import topology
 from neuraxis.recipe.recipe import Recipe
-from neuraxis.recipe.wishes import Wishes, look_up, overlay, resolve
+from neuraxis.recipe.wishes import Wishes, leaves, look_up, overlay, resolve
 
 ANISOTROPIC = 3.0
 CROP_BELOW = 0.75
 BATCH_3D, BATCH_2D = 2, 12
+SIDES = {"left", "right", "l", "r", "lh", "rh"}
 Triple = tuple[int, int, int]
 
 
@@ -62,17 +64,19 @@ class _Planner:
         self._augmentation(spacing)
         self._splits()
         recipe = resolve(overlay(self.decided, self.wishes))
-        return Plan(recipe, self.reasons)
+        wished = {key: "Set by the user." for key in leaves(self.wishes) if key not in ("name", "summary")}
+        return Plan(recipe, {**wished, **self.reasons})
 
-    def _choose(self, key: str, value: Any, reason: str) -> Any:
-        """Note a decision; a wish for the same key goes before it."""
-        wish = look_up(self.wishes, key)
+    def _choose(self, key: str, value: Any, reason: str, channel: str = "") -> Any:
+        """Note a decision, or that of one channel under the key; a wish for the same goes before it."""
+        names = key.split(".") + ([channel] if channel else [])
+        wish = look_up(self.wishes, names)
         branch = self.decided
-        *groups, leaf = key.split(".")
+        *groups, leaf = names
         for name in groups:
             branch = branch.setdefault(name, {})
         branch[leaf] = value if wish is None else wish
-        self.reasons[key] = reason if wish is None else "Set by the user."
+        self.reasons[".".join(names)] = reason if wish is None else "Set by the user."
         return branch[leaf]
 
     def _crop(self) -> None:
@@ -114,12 +118,12 @@ class _Planner:
                 )
             else:
                 rule, reason = "zscore", "MR intensities are arbitrary: each image's own mean and SD."
-            rule = self._choose(f"preparation.normalisation.{channel}", rule, reason)
+            rule = self._choose("preparation.normalisation", rule, reason, channel)
             if rule == "ct":
                 pooled = self.fingerprint.channels[channel]
                 numbers = {"low": pooled.low, "high": pooled.high, "mean": pooled.mean, "std": max(pooled.std, 1e-6)}
                 where = "0.5th and 99.5th percentile, mean and SD of the labelled voxels of all cases."
-                self._choose(f"preparation.intensity.{channel}", numbers, where)
+                self._choose("preparation.intensity", numbers, where, channel)
 
     def _median_shape(self, spacing: tuple[float, float, float]) -> Triple:
         crop = self.decided["preparation"]["crop"] == "nonzero"
@@ -205,6 +209,12 @@ class _Planner:
         else:
             degrees, reason = [15.0, 15.0, 15.0], "About every axis; patients lie a little differently."
         self._choose("augmentation.rotation_deg", degrees, reason)
+        sided = [name for name in self.dataset.labels.names if set(re.split(r"[^a-z]+", name.lower())) & SIDES]
+        mirrored: list[int] = [] if sided else [0]
+        reason = (
+            f"'{sided[0]}' is a side: a mirror would swap it." if sided else "No label names a side: left may be right."
+        )
+        self._choose("augmentation.mirror_axes", mirrored, reason)
 
     def _splits(self) -> None:
         if self.dataset.own_folds:

@@ -76,14 +76,23 @@ def resolve(decisions: Mapping[str, Any]) -> Recipe:
         ) from error
 
 
-def look_up(wishes: Mapping[str, Any], key: str) -> Any:
-    """Return the wish of a dotted key, or None where the user left it open."""
+def look_up(wishes: Mapping[str, Any], key: str | Sequence[str]) -> Any:
+    """Return the wish of a dotted key, or of a sequence of names, or None where the user left it open."""
     branch: Any = wishes
-    for name in key.split("."):
+    for name in key.split(".") if isinstance(key, str) else key:
         if not isinstance(branch, Mapping) or name not in branch:
             return None
         branch = branch[name]
     return branch
+
+
+def leaves(wishes: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted key of every wish."""
+    for key, value in wishes.items():
+        if isinstance(value, Mapping):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key
 
 
 def overlay(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:

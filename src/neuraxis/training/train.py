@@ -26,6 +26,7 @@ from neuraxis.recipe.recipe import Recipe
 from neuraxis.training.callbacks import Checkpoints, Curves, Stopping, Telling
 from neuraxis.training.checkpoints import AtomicCheckpointIO
 from neuraxis.training.data import step_loader, training_sampler
+from neuraxis.training.interruption import interruptions
 from neuraxis.training.task import SegmentationTask
 
 HELD_OUT_SEED = 2**31 - 1
@@ -82,12 +83,13 @@ def train(
     )
     with (progress or Silent()).stage("train", steps) as stage:
         stage.advance(task.first_step)
-        callbacks = [curves, Stopping(stop), Telling(stage, curves)]
-        callbacks.append(Checkpoints(checkpoint, recipe.training.checkpoint_minutes, steps))
-        trainer = make_trainer(job, steps - task.first_step, callbacks, files)
-        _run(trainer, task, loader)
-    if task.step < steps:
-        files.save_checkpoint(task.progress(), checkpoint)
+        with interruptions() as interruption:
+            callbacks = [curves, Stopping(lambda: stop() or interruption.came), Telling(stage, curves)]
+            callbacks.append(Checkpoints(checkpoint, recipe.training.checkpoint_minutes, steps))
+            trainer = make_trainer(job, steps - task.first_step, callbacks, files)
+            _run(trainer, task, loader)
+            if task.step < steps:
+                files.save_checkpoint(task.progress(), checkpoint)
     return task
 
 
@@ -177,8 +179,6 @@ def _device(name: str) -> tuple[str, Any]:
         raise ResourceError(
             "--device cuda: this machine shows no CUDA device. Use --device cpu, or look at: neuraxis doctor"
         )
-    if kind not in ("cpu", "cuda", "mps"):
-        raise ResourceError(f"--device {name}: is not known. Use auto, cpu, cuda, cuda:N or mps.")
     return ("gpu" if kind == "cuda" else kind), ([int(number)] if number.isdigit() else 1)
 
 
