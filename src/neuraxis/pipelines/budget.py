@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 from neuraxis.patches.grid import window_starts
@@ -65,7 +64,6 @@ def _scoring_s(job: TrainingJob, window_s: float) -> float:
     recipe, seconds = job.recipe, 0.0
     mirrored = 2 ** len(recipe.inference.mirror_axes)
     for id in job.fold.validation:
-        starts = window_starts(job.store.shape(id), recipe.patches.shape, recipe.inference.overlap)
-        windows = prod(len(axis) for axis in starts)
+        windows = len(window_starts(job.store.shape(id), recipe.patches.shape, recipe.inference.overlap))
         seconds += SECONDS_PER_CASE + windows * mirrored * window_s
     return seconds

@@ -22,7 +22,7 @@ from neuraxis.files import read_json, write_json, write_text
 from neuraxis.hardware import check_device
 from neuraxis.pipelines import budget
 from neuraxis.pipelines.outcome import bundle_network, put_metrics_on_card, score_held_out, training_data, write_outcome
-from neuraxis.pipelines.run_folder import RunFolder, folds_from_json, folds_to_json, writing_in
+from neuraxis.pipelines.run_folder import RunFolder, folds_from_json, folds_to_json, refuse_foreign, writing_in
 from neuraxis.pipelines.steps import Planned, open_datasets, pick_fold, plan_all
 from neuraxis.preparation.prepare import prepare_dataset
 from neuraxis.progress import Progress, Silent
@@ -205,8 +205,7 @@ def _with_repeated(options: FitOptions) -> FitOptions:
 
 def _plan_anew(paths: Sequence[Path], options: FitOptions, progress: Progress) -> Planned:
     """Plan before anything is written, so that a refusal leaves nothing behind."""
-    if options.into.is_file():
-        raise UsageError(f"{options.into}: is a file. Name a folder with --into.")
+    refuse_foreign(options.into)
     planned = plan_all(paths, options.recipe, options.settings, progress)
     if options.repeat is not None:
         if read_json(options.repeat / "run.json").get("data_hash") != planned.dataset.content_hash():

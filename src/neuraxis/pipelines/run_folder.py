@@ -37,7 +37,7 @@ class RunFolder:
         request: what was asked, JSON-able; the same request resumes the run.
 
     Raises:
-        UsageError: the folder holds a run that was asked for differently, or other files.
+        UsageError: the folder holds a run that was asked for differently.
     """
 
     def __init__(self, folder: Path, request: dict[str, Any]) -> None:
@@ -79,8 +79,6 @@ class RunFolder:
                     f"{request[key]}. Ask for the same to resume it, or name another place with --into."
                 )
             return content
-        if self.folder.is_dir() and any(path.name not in (".lock", "log.txt") for path in self.folder.iterdir()):
-            raise UsageError(f"{self.folder}: holds files that are not of a run. Name another place with --into.")
         content = {
             "request": request,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -90,6 +88,18 @@ class RunFolder:
         }
         write_json(place, content)
         return content
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Refuse a place for a new run that is a file, or a folder with other files in it.
+
+    Raises:
+        UsageError: with what is in the way.
+    """
+    if folder.is_file():
+        raise UsageError(f"{folder}: is a file. Name a folder with --into.")
+    if folder.is_dir() and any(path.name not in (".lock", "log.txt") for path in folder.iterdir()):
+        raise UsageError(f"{folder}: holds files that are not of a run. Name another place with --into.")
 
 
 @contextmanager

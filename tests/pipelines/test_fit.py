@@ -1,0 +1,164 @@
+"""From labelled scans to a validated model."""
+
+import csv
+import json
+import shutil
+
+import pytest
+
+from neuraxis.bundle.bundle import open_bundle
+from neuraxis.errors import DataError, ResourceError, UsageError
+from neuraxis.files import folder_lock
+from neuraxis.pipelines.budget import Clock
+from neuraxis.pipelines.fit import FitOptions, fit
+
+
+@pytest.fixture(scope="module")
+def run(toy_dataset, toy_settings, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "toy"
+    return fit([toy_dataset], FitOptions(into=folder, settings=(*toy_settings, "training.steps=80"), device="cpu"))
+
+
+def options(run, toy_settings, **changes):
+    settings = {"into": run.run, "settings": (*toy_settings, "training.steps=80"), "device": "cpu"} | changes
+    return FitOptions(**settings)
+
+
+def test_a_run_holds_everything_that_was_promised(run):
+    promised = (
+        "run.json recipe.toml splits.json scores.csv summary.json report.html model.nxb curves.csv curves.png log.txt"
+    )
+
+    assert {*promised.split(), "tensorboard"} <= {path.name for path in run.run.iterdir()}
+
+
+def test_the_toy_is_learned(run):
+    assert run.scores.mean("dice") > 0.8
+
+
+def test_every_held_out_case_is_scored_and_no_other(run):
+    fold = json.loads((run.run / "splits.json").read_text())[0]
+    with (run.run / "scores.csv").open(newline="") as stream:
+        scored = {row["case"] for row in csv.DictReader(stream)}
+
+    assert scored == set(fold["val"])
+    assert not scored & set(fold["train"])
+
+
+def test_the_summary_has_nnunets_keys(run):
+    assert {"foreground_mean", "mean", "metric_per_case"} <= set(json.loads((run.run / "summary.json").read_text()))
+
+
+def test_the_bundle_explains_itself(run):
+    bundle = open_bundle(run.bundle)
+
+    assert bundle.card["metrics"]["structures"]["ball"]["dice"]["n"] == 4
+    assert bundle.card["metrics"]["scored_on"] == "held-out fold 0, 4 cases"
+    assert bundle.recipe.training.steps == 80
+    assert bundle.card["data_hash"] == json.loads((run.run / "run.json").read_text())["data_hash"]
+
+
+def test_the_same_call_again_finds_everything_done(run, toy_dataset, toy_settings):
+    before = run.bundle.read_bytes()
+
+    again = fit([toy_dataset], options(run, toy_settings))
+
+    assert run.bundle.read_bytes() == before
+    assert again.scores.mean("dice") == run.scores.mean("dice")
+
+
+def test_another_request_in_the_same_folder_is_refused(run, toy_dataset, toy_settings):
+    with pytest.raises(UsageError, match="holds a run with fold = 0, asked for is 1"):
+        fit([toy_dataset], options(run, toy_settings, fold=1))
+
+
+def test_a_fold_that_is_not_there_is_refused_and_nothing_is_written(toy_dataset, toy_settings, tmp_path):
+    with pytest.raises(UsageError, match="folds 0 to 1"):
+        fit([toy_dataset], FitOptions(into=tmp_path / "run", settings=toy_settings, fold=7))
+
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_misspelt_device_is_refused_at_once(toy_dataset, tmp_path):
+    with pytest.raises(UsageError, match="cuda:N"):
+        fit([toy_dataset], FitOptions(into=tmp_path / "run", device="gpu0"))
+
+
+def test_a_folder_with_other_files_is_left_alone(toy_dataset, toy_settings, tmp_path):
+    (tmp_path / "thesis.tex").write_text("precious")
+
+    with pytest.raises(UsageError, match="not of a run"):
+        fit([toy_dataset], FitOptions(into=tmp_path, settings=toy_settings))
+
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_changed_data_are_noticed_on_resuming(toy_dataset, toy_settings, tmp_path):
+    data = shutil.copytree(toy_dataset, tmp_path / "data" / toy_dataset.name)
+    chosen = FitOptions(into=tmp_path / "run", settings=(*toy_settings, "training.steps=2"), device="cpu")
+    fit([data], chosen)
+    shutil.copyfile(data / "labelsTr" / "toy_00.nii.gz", data / "labelsTr" / "toy_01.nii.gz")
+
+    with pytest.raises(DataError, match="the data changed"):
+        fit([data], chosen)
+
+
+def test_a_folder_in_use_is_refused(run, toy_dataset, toy_settings):
+    with folder_lock(run.run), pytest.raises(ResourceError, match="another neuraxis process"):
+        fit([toy_dataset], options(run, toy_settings))
+
+
+def test_a_budget_fixes_the_steps_once_and_a_repeat_replays_them(toy_dataset, toy_settings, tmp_path):
+    settings = tuple(setting for setting in toy_settings if not setting.startswith("training.steps"))
+    first = fit([toy_dataset], FitOptions(into=tmp_path / "one", settings=settings, budget_s=20, device="cpu"))
+    event = next(
+        event
+        for event in json.loads((tmp_path / "one" / "run.json").read_text())["events"]
+        if event["kind"] == "steps_fixed"
+    )
+    again = fit([toy_dataset], FitOptions(into=tmp_path / "two", repeat=tmp_path / "one", device="cpu"))
+
+    bundles = [open_bundle(result.bundle) for result in (first, again)]
+    assert bundles[0].recipe.training.steps == event["steps"] == bundles[1].recipe.training.steps
+    assert bundles[0].folds[0].weights.read_bytes() == bundles[1].folds[0].weights.read_bytes()
+
+
+def test_a_repeat_takes_no_other_decisions(toy_dataset, run):
+    with pytest.raises(UsageError, match="leave out --recipe, --set and --budget"):
+        fit([toy_dataset], FitOptions(into=run.run.with_name("other"), repeat=run.run, budget_s=60))
+
+
+def test_a_repeat_of_what_is_no_run_is_refused(toy_dataset, tmp_path):
+    with pytest.raises(UsageError, match="is not the folder of a run"):
+        fit([toy_dataset], FitOptions(into=tmp_path / "new", repeat=tmp_path))
+
+
+def test_two_datasets_become_two_sites(toy_dataset, toy_settings, tmp_path):
+    second = shutil.copytree(toy_dataset, tmp_path / "Dataset002_Other")
+    for path in [*second.glob("imagesTr/*"), *second.glob("labelsTr/*")]:
+        path.rename(path.with_name(path.name.replace("toy", "other")))
+    for path in second.glob("imagesTr/*.nii.gz"):
+        _brighten(path)
+
+    result = fit(
+        [toy_dataset, second],
+        FitOptions(into=tmp_path / "run", settings=(*toy_settings, "training.steps=2"), device="cpu"),
+    )
+
+    assert {row.site for row in result.scores.rows} == {toy_dataset.name, second.name}
+
+
+def test_the_clock_counts_down():
+    import time
+
+    clock = Clock(100, time.monotonic() - 40)
+
+    assert clock.left_s == pytest.approx(60, abs=1)
+
+
+def _brighten(path):
+    import nibabel as nib
+    import numpy as np
+
+    image = nib.load(path)
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj) + 7, image.affine), path)
