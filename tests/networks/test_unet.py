@@ -1,5 +1,7 @@
 """The plain U-Net."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -7,9 +9,7 @@ from neuraxis.networks.options import UNetOptions
 from neuraxis.networks.unet import UNet
 
 SMALL = UNetOptions(features=(4, 8, 16), kernels=((3, 3, 3),) * 3, strides=((1, 1, 1), (2, 2, 2), (2, 2, 2)))
-FLAT = UNetOptions(
-    features=(4, 8), kernels=((3, 3, 1),) * 2, strides=((1, 1, 1), (2, 2, 1)), flat_axis=2
-)
+FLAT = UNetOptions(features=(4, 8), kernels=((3, 3, 1),) * 2, strides=((1, 1, 1), (2, 2, 1)), flat_axis=2)
 
 
 def test_training_gives_logits_of_every_decoder_stage_and_inference_the_finest():
@@ -39,7 +39,7 @@ def test_parameters_are_those_of_nnunets_plain_network():
     for width in features:
         expected += unit(before, width) + unit(width, width)
         before = width
-    for fine, coarse in zip(features, features[1:], strict=False):
+    for fine, coarse in pairwise(features):
         expected += 8 * coarse * fine + fine + unit(2 * fine, fine) + unit(fine, fine) + 3 * fine + 3
     assert sum(weight.numel() for weight in UNet(options, 1, 3).parameters()) == expected
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from neuraxis.networks.blocks import InstanceNorm2d, InstanceNorm3d
 from neuraxis.networks.options import UNetOptions
 
 
@@ -68,7 +69,7 @@ class UNet(nn.Module):
 
 def _stage(before: int, width: int, kernel: tuple[int, ...], stride: tuple[int, ...], count: int) -> nn.Sequential:
     flat = len(kernel) == 2
-    conv, norm = (nn.Conv2d, nn.InstanceNorm2d) if flat else (nn.Conv3d, nn.InstanceNorm3d)
+    conv, norm = (nn.Conv2d, InstanceNorm2d) if flat else (nn.Conv3d, InstanceNorm3d)
     padding = tuple(size // 2 for size in kernel)
     layers: list[nn.Module] = []
     for position in range(count):
