@@ -108,13 +108,16 @@ class _Fit:
         run = self.run
         dataset, plan, folds = self._planned(planned)
         fold = pick_fold(folds, self.options.fold)
+        log.info("%d cases train, %d are held out (fold %d)", len(fold.training), len(fold.validation), self.options.fold)
         store = prepare_dataset(dataset, plan.recipe.preparation, run.path("prepared"), self.progress)
         if not run.has("model.nxb"):
             plan = self._train(dataset, plan, fold, store)
         bundle = open_bundle(run.path("model.nxb"))
         scores = score_held_out(run, dataset, fold, bundle, self.progress)
         put_metrics_on_card(run, bundle, scores, self.options.fold)
-        run.add_event("finished", seconds=round(time.monotonic() - self.began, 1))
+        seconds = round(time.monotonic() - self.began, 1)
+        run.add_event("finished", seconds=seconds)
+        log.info("mean foreground Dice %.4f on the held-out fold, after %.1f minutes", scores.mean("dice"), seconds / 60)
         write_outcome(run, dataset, plan, scores)
         return FitResult(run.folder, run.path("model.nxb"), run.path("report.html"), scores)
 
@@ -134,6 +137,10 @@ class _Fit:
 
     def _write_plan(self, planned: Planned) -> None:
         run = self.run
+        for finding in planned.findings:
+            log.info("check: %s", finding)
+        for key, reason in planned.plan.reasons.items():
+            log.info("plan: %s: %s", key, reason)
         run.note(
             data_hash=planned.dataset.content_hash(),
             split_hash=hash_folds(planned.folds),
@@ -159,6 +166,7 @@ class _Fit:
             device=self.options.device,
         )
         plan = self._fix_steps(job, plan)
+        log.info("training %d steps", plan.recipe.training.steps)
         task = train(replace(job, recipe=plan.recipe), self.progress)
         bundle_network(self.run, dataset, plan.recipe, task.shipped_network(), self.options.fold)
         return plan
@@ -171,6 +179,7 @@ class _Fit:
         if event is None:
             clock = budget.Clock(self.options.budget_s, self.began)
             event = self.run.add_event("steps_fixed", **budget.fix_steps(job, clock, self.progress))
+            log.info("%s", event["reason"])
         training = plan.recipe.training.model_copy(update={"steps": int(event["steps"])})
         recipe = plan.recipe.model_copy(update={"training": training})
         reasons = {**plan.reasons, "training.steps": event["reason"]}

@@ -1,0 +1,141 @@
+"""neuraxis: from labelled scans of brain and spine to a validated segmenter, and from a new scan to a segmentation.
+
+The verbs of the command line are functions here, and load what they need when they are first used:
+
+    import neuraxis as nx
+
+    dataset = nx.open_dataset("ms-brain/")
+    run = nx.fit(dataset, into="runs/a")
+    found = nx.segment("sub-01_FLAIR.nii.gz", run.bundle)
+    found.save("sub-01_seg.nii.gz")
+
+Research use only, not a medical device.
+"""
+
+from typing import TYPE_CHECKING
+
+from neuraxis._version import __version__
+
+if TYPE_CHECKING:
+    from neuraxis.bundle.bundle import ModelBundle, open_bundle
+    from neuraxis.dataset.case import Case
+    from neuraxis.dataset.dataset import Dataset
+    from neuraxis.dataset.finding import Finding
+    from neuraxis.dataset.labels import Labels
+    from neuraxis.dataset.layouts.recognise import open_dataset
+    from neuraxis.dataset.prediction import Prediction
+    from neuraxis.errors import (
+        BundleError,
+        DataError,
+        MissingExtra,
+        NeuraxisError,
+        QualityFlag,
+        RecipeError,
+        ResourceError,
+        UnknownName,
+        UsageError,
+    )
+    from neuraxis.evaluation.scores import Scores
+    from neuraxis.inference.predictor import Predictor, PredictorOptions
+    from neuraxis.pipelines.demo import run_demo
+    from neuraxis.pipelines.doctor import examine_machine
+    from neuraxis.pipelines.evaluate import evaluate_folders as evaluate
+    from neuraxis.pipelines.evaluate import write_report
+    from neuraxis.pipelines.fit import FitResult
+    from neuraxis.pipelines.segment import SegmentOptions
+    from neuraxis.pipelines.segment import segment as segment_files
+    from neuraxis.pipelines.verbs import check, fit, list_choices, plan, prepare, segment, train
+    from neuraxis.recipe.planner import Plan
+    from neuraxis.recipe.recipe import Recipe
+    from neuraxis.volume.formats.nifti import read as read_volume
+    from neuraxis.volume.grid import Grid
+    from neuraxis.volume.volume import Volume
+else:
+    _PLACES = {
+        **dict.fromkeys(("check", "fit", "list_choices", "plan"), "neuraxis.pipelines.verbs"),
+        **dict.fromkeys(("prepare", "segment", "train"), "neuraxis.pipelines.verbs"),
+        "evaluate": "neuraxis.pipelines.evaluate:evaluate_folders",
+        "examine_machine": "neuraxis.pipelines.doctor",
+        "open_bundle": "neuraxis.bundle.bundle",
+        "open_dataset": "neuraxis.dataset.layouts.recognise",
+        "read_volume": "neuraxis.volume.formats.nifti:read",
+        "run_demo": "neuraxis.pipelines.demo",
+        "segment_files": "neuraxis.pipelines.segment:segment",
+        "write_report": "neuraxis.pipelines.evaluate",
+        "Case": "neuraxis.dataset.case",
+        "Dataset": "neuraxis.dataset.dataset",
+        "Finding": "neuraxis.dataset.finding",
+        "FitResult": "neuraxis.pipelines.fit",
+        "Grid": "neuraxis.volume.grid",
+        "Labels": "neuraxis.dataset.labels",
+        "ModelBundle": "neuraxis.bundle.bundle",
+        "Plan": "neuraxis.recipe.planner",
+        "Prediction": "neuraxis.dataset.prediction",
+        "Predictor": "neuraxis.inference.predictor",
+        "PredictorOptions": "neuraxis.inference.predictor",
+        "Recipe": "neuraxis.recipe.recipe",
+        "Scores": "neuraxis.evaluation.scores",
+        "SegmentOptions": "neuraxis.pipelines.segment",
+        "Volume": "neuraxis.volume.volume",
+        **dict.fromkeys(("BundleError", "DataError", "MissingExtra", "NeuraxisError"), "neuraxis.errors"),
+        **dict.fromkeys(("QualityFlag", "RecipeError", "ResourceError"), "neuraxis.errors"),
+        **dict.fromkeys(("UnknownName", "UsageError"), "neuraxis.errors"),
+    }
+
+    def __getattr__(name):
+        """Import a public name when it is first asked for."""
+        from importlib import import_module
+
+        if name not in _PLACES:
+            raise AttributeError(f"module 'neuraxis' has no attribute '{name}'")
+        module, _, attribute = _PLACES[name].partition(":")
+        globals()[name] = found = getattr(import_module(module), attribute or name)
+        return found
+
+    def __dir__():
+        """List the public names, loaded or not."""
+        return sorted({*globals(), *_PLACES})
+
+
+__all__ = [
+    "BundleError",
+    "Case",
+    "DataError",
+    "Dataset",
+    "Finding",
+    "FitResult",
+    "Grid",
+    "Labels",
+    "MissingExtra",
+    "ModelBundle",
+    "NeuraxisError",
+    "Plan",
+    "Prediction",
+    "Predictor",
+    "PredictorOptions",
+    "QualityFlag",
+    "Recipe",
+    "RecipeError",
+    "ResourceError",
+    "Scores",
+    "SegmentOptions",
+    "UnknownName",
+    "UsageError",
+    "Volume",
+    "__version__",
+    "check",
+    "evaluate",
+    "examine_machine",
+    "fit",
+    "list_choices",
+    "open_bundle",
+    "open_dataset",
+    "plan",
+    "prepare",
+    "read_volume",
+    "run_demo",
+    "segment",
+    "segment_files",
+    "train",
+    "write_report",
+]

@@ -1,0 +1,83 @@
+"""`neuraxis check`: what is wrong with a dataset, before any time is spent on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from neuraxis.cli.display import display
+from neuraxis.cli.options import SHOWN, Output
+from neuraxis.cli.printing import show, show_json
+
+if TYPE_CHECKING:
+    from neuraxis.dataset.dataset import Dataset
+    from neuraxis.dataset.finding import Finding
+
+REFUSED = 3
+
+
+def check(
+    *datasets: Annotated[Path, Parameter(name="DATASET", required=True)],
+    output: Output = SHOWN,
+) -> int:
+    """Look for what would spoil a training: geometry, values, labels, missing files.
+
+    Exits with 0 where nothing forbids a training (warnings and notes do not),
+    with 3 where something does.
+
+    For example:
+
+        neuraxis check ms-brain/
+        neuraxis check ms-brain/ --json > findings.json
+
+    Args:
+        datasets: Folders of labelled scans; several must fit together.
+        output: how it is shown.
+    """
+    from neuraxis.dataset.check import check_dataset
+    from neuraxis.dataset.dataset import merge
+    from neuraxis.dataset.layouts.recognise import open_dataset
+
+    with display(output) as progress:
+        opened = [open_dataset(path) for path in datasets]
+        found = [(dataset, check_dataset(dataset, progress)) for dataset in opened]
+    if output.json:
+        show_json([_content(dataset, findings) for dataset, findings in found])
+    else:
+        show("\n\n".join(_describe(dataset, findings) for dataset, findings in found))
+    merge(opened)
+    return REFUSED if any(_count(findings, "error") for _, findings in found) else 0
+
+
+def _content(dataset: Dataset, findings: tuple[Finding, ...]) -> dict[str, object]:
+    return {
+        "dataset": dataset.name,
+        "root": dataset.root,
+        "layout": dataset.layout,
+        "channels": dataset.channels,
+        "labels": dataset.labels.names,
+        "cases": len(dataset.cases),
+        "unlabelled": len(dataset.unlabelled),
+        "errors": _count(findings, "error"),
+        "warnings": _count(findings, "warning"),
+        "findings": findings,
+    }
+
+
+def _describe(dataset: Dataset, findings: tuple[Finding, ...]) -> str:
+    structures = ", ".join(dataset.labels.scored)
+    lines = [
+        f"{dataset.name}: {len(dataset.cases)} labelled cases, layout {dataset.layout}, "
+        f"channels {', '.join(dataset.channels)}, structures {structures}"
+    ]
+    lines += [f"  {finding.severity:<8} {finding}" for finding in findings]
+    errors, warnings = _count(findings, "error"), _count(findings, "warning")
+    verdict = "Not fit for training." if errors else "Fit for training."
+    lines.append(f"{errors} errors, {warnings} warnings. {verdict}")
+    return "\n".join(lines)
+
+
+def _count(findings: tuple[Finding, ...], severity: str) -> int:
+    return sum(finding.severity == severity for finding in findings)

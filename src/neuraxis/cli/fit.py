@@ -1,0 +1,101 @@
+"""`neuraxis fit`: from labelled scans to a validated model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from neuraxis.cli.display import display
+from neuraxis.cli.options import SHOWN, Device, Output, RecipeName, Settings, parse_duration
+from neuraxis.cli.printing import show, show_json
+from neuraxis.cli.scores import describe_scores, scores_content
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class FitChoices:
+    """What `fit` can be told."""
+
+    recipe: RecipeName = "auto"
+    settings: Settings = ()
+    into: Annotated[
+        Path | None,
+        Parameter(help="Folder of the run; a run that is there is resumed. [default: runs/DATASET]"),
+    ] = None
+    budget: Annotated[
+        str | None, Parameter(help="Time for all of it, such as 20m or 1h30m; the schedule then ends in time.")
+    ] = None
+    fold: Annotated[int, Parameter(help="The fold that is held out and scored.")] = 0
+    device: Device = "auto"
+    repeat: Annotated[
+        Path | None, Parameter(help="An earlier run to do again: its recipe, splits, seeds and events.")
+    ] = None
+
+
+DEFAULTS = FitChoices()
+
+
+def fit(
+    *datasets: Annotated[Path, Parameter(name="DATASET", required=True)],
+    choices: FitChoices = DEFAULTS,
+    output: Output = SHOWN,
+) -> int:
+    """Turn labelled scans into a validated model.
+
+    Checks the data, plans, prepares, trains, scores the held-out fold, and
+    writes a model (model.nxb) with a report (report.html). The same command
+    again resumes a run that was interrupted.
+
+    For example:
+
+        neuraxis fit ms-brain/ --into runs/a --budget 1h30m
+        neuraxis fit site-a/ site-b/ --set training.steps=5000
+
+    Args:
+        datasets: Folders of labelled scans (nnU-Net or Medical Segmentation Decathlon); several are joined.
+        choices: what is asked for.
+        output: how it is shown.
+    """
+    from neuraxis.pipelines.fit import FitOptions
+    from neuraxis.pipelines.fit import fit as fit_model
+
+    options = FitOptions(
+        into=choices.into or default_run(datasets, choices.fold, choices.repeat),
+        recipe=choices.recipe,
+        settings=choices.settings,
+        budget_s=parse_duration(choices.budget) if choices.budget else None,
+        fold=choices.fold,
+        device=choices.device,
+        repeat=choices.repeat,
+    )
+    with display(output) as progress:
+        result = fit_model(datasets, options, progress)
+    show_fit(result, output)
+    return 0
+
+
+def default_run(datasets: tuple[Path, ...], fold: int = 0, repeat: Path | None = None) -> Path:
+    """Return where a run goes that was given no place, so that the same command finds it again.
+
+    >>> default_run((Path("data/ms-brain"),), fold=2)
+    PosixPath('runs/ms-brain-fold-2')
+    """
+    if repeat is not None:
+        return repeat.resolve().with_name(f"{repeat.resolve().name}-repeat")
+    name = "+".join(path.resolve().name for path in datasets)
+    return Path("runs") / (f"{name}-fold-{fold}" if fold else name)
+
+
+def show_fit(result: Any, output: Output) -> None:
+    """Print where the results of a run are and how good the model is."""
+    if output.json:
+        content = {"run": result.run, "bundle": result.bundle, "report": result.report}
+        show_json({**content, "scores": scores_content(result.scores)})
+        return
+    show(describe_scores(result.scores))
+    show()
+    show(f"model   {result.bundle}\nreport  {result.report}")
+    show(f"\nNext: neuraxis segment SCAN --model {result.bundle} --into OUT")

@@ -1,0 +1,85 @@
+"""What several verbs take: how results are shown, which recipe, and times such as `1h30m`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from neuraxis.errors import UsageError
+
+_TIME = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+
+RecipeName = Annotated[
+    str, Parameter(name="--recipe", help="A recipe of the book (see: neuraxis catalog recipes) or a TOML file.")
+]
+Settings = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--set",
+        help="One decision of the recipe as key=value, such as training.steps=500. May be repeated.",
+        show_default=False,
+    ),
+]
+Device = Annotated[str, Parameter(name="--device", help="Where to compute: auto, cpu, cuda or cuda:1.")]
+Overwrite = Annotated[
+    bool, Parameter(name="--overwrite", help="Replace results that exist already.", show_default=False)
+]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Output:
+    """How results and messages are shown; the same for every verb.
+
+    Results go to stdout, messages and progress to stderr.
+    """
+
+    json: Annotated[bool, Parameter(help="Print the results as JSON on stdout.", show_default=False)] = False
+    quiet: Annotated[bool, Parameter(help="No progress; of messages only warnings.", show_default=False)] = False
+    verbose: Annotated[bool, Parameter(help="Every message, with its time and origin.", show_default=False)] = False
+
+
+SHOWN = Output()
+
+
+def parse_duration(text: str, flag: str = "--budget") -> float:
+    """Return the seconds that a time such as `90s`, `20m` or `1h30m` stands for.
+
+    Args:
+        text: hours, minutes and seconds, in that order, each with its unit.
+        flag: the option it was given to, for the message.
+
+    Raises:
+        UsageError: a unit is missing or unknown, or the time is zero.
+
+    >>> parse_duration("1h30m")
+    5400.0
+    """
+    needed = "Needed is a time with its unit, such as 90s, 20m or 1h30m."
+    tidy = text.strip().lower()
+    if re.fullmatch(r"\d+(\.\d+)?", tidy):
+        raise UsageError(f"{flag} {text}: has no unit. {needed} Did you mean {tidy}m?")
+    match = _TIME.fullmatch(tidy)
+    seconds = sum(float(value) * _SECONDS[unit] for unit, value in match.groupdict().items() if value) if match else 0
+    if seconds <= 0:
+        raise UsageError(f"{flag} {text}: cannot be read as a time above zero. {needed}")
+    return float(seconds)
+
+
+def format_duration(seconds: float) -> str:
+    """Return a time in two units at most, such as `4 s`, `3 min` or `1 h 20 min`.
+
+    >>> format_duration(7500)
+    '2 h 5 min'
+    """
+    seconds = max(0.0, seconds)
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import math
+
+from neuraxis.cli.scores import describe_scores
+from neuraxis.evaluation.scores import Score, Scores
+
+
+def scores(selected: bool = False) -> Scores:
+    values = [0.8, 0.9, 0.7, 0.85, 0.75, math.nan]
+    rows = [
+        Score(f"case-{n}", "", "", "lesion", {"dice": v, "precision": 1.0, "hd95_mm": 2.0})
+        for n, v in enumerate(values)
+    ]
+    return Scores.of(rows, selected)
+
+
+def test_the_table_shows_the_chief_metrics_with_n_and_interval() -> None:
+    lines = describe_scores(scores()).splitlines()
+    assert lines[0].split() == ["structure", "metric", "n", "mean", "SD", "median", "95", "%", "CI"]
+    assert lines[1].split()[:6] == ["lesion", "dice", "5", "0.800", "0.079", "0.800"]
+    assert lines[1].split()[7] == "to"
+    assert lines[2].split()[:4] == ["lesion", "hd95_mm", "6", "2.000"]
+    assert "precision" not in "\n".join(lines[:3])
+
+
+def test_the_rule_for_empty_cases_stands_below_the_table() -> None:
+    assert "undefined where reference and prediction are both empty" in describe_scores(scores())
+
+
+def test_scores_of_cases_that_chose_something_are_marked() -> None:
+    assert "Selected on these cases" in describe_scores(scores(selected=True))
+    assert "elected on these cases" not in describe_scores(scores())
