@@ -57,6 +57,13 @@ def test_a_label_map_in_place_of_a_scan_is_warned_about(model):
     assert warnings == ("Channel 'FLAIR' holds hardly any different values: is it a label map?",)
 
 
+def test_the_air_around_a_large_scan_does_not_make_it_a_label_map(model):
+    array = np.zeros((1, 120, 110, 100), np.int16, order="F")
+    array[:, 30:-30, 30:-30, 30:-30] = np.random.default_rng(2).integers(1, 900, (60, 50, 40))
+    volume = Volume(array, Grid((120, 110, 100), np.eye(4)), None, "a.nii.gz")
+    assert examine_scan(volume, model()) == ()
+
+
 def test_a_ct_in_other_units_is_warned_about(model):
     trained = {"low": -100.0, "high": 300.0, "mean": 50.0, "std": 40.0}
     bundle = model(channels=("CT",), preparation={"normalisation": {"CT": "ct"}, "intensity": {"CT": trained}})

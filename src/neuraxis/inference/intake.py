@@ -38,14 +38,20 @@ def examine_scan(volume: Volume, bundle: ModelBundle) -> tuple[str, ...]:
     warnings = []
     for channel, values in zip(bundle.channels, volume.array, strict=True):
         _refuse_unusable(values, f"{name}: channel '{channel}'", volume)
-        sample = values.reshape(-1)[:: max(1, values.size // _SAMPLE)] if values.flags.c_contiguous else values.ravel()
-        if len(np.unique(sample[:_SAMPLE])) <= FEW_VALUES:
+        sample = _sample(values)
+        if np.count_nonzero(np.diff(np.sort(sample))) < FEW_VALUES:
             warnings.append(f"Channel '{channel}' holds hardly any different values: is it a label map?")
         rule = bundle.recipe.preparation.normalisation.get(channel)
         statistics = bundle.recipe.preparation.intensity.get(channel)
         if rule == "ct" and statistics is not None:
             warnings += _unlike(sample, statistics, channel)
     return (*warnings, *_far_spacing(volume, bundle))
+
+
+def _sample(values: np.ndarray) -> np.ndarray:
+    """Return some ten thousands of values of (X, Y, Z), spread evenly over all of it."""
+    step = math.ceil((values.size / _SAMPLE) ** (1 / 3))
+    return values[tuple(slice(None, None, step if size > step else 1) for size in values.shape)].ravel()
 
 
 def _refuse_unusable(values: np.ndarray, name: str, volume: Volume) -> None:

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import gzip
-import os
 import struct
-import tracemalloc
 from collections.abc import Callable
 from itertools import permutations, product
 from pathlib import Path
@@ -13,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from neuraxis.errors import DataError, UsageError
+from neuraxis.errors import UsageError
 from neuraxis.volume.formats import nifti
 from neuraxis.volume.grid import Grid
 from neuraxis.volume.volume import Volume
@@ -123,14 +121,6 @@ def test_a_slope_of_zero_or_nan_means_unscaled(tmp_path: Path, slope: float) -> 
     volume = nifti.read(write_raw(tmp_path / "scan.nii", counting(2, 3, 4), affine_of(), unscaled))
     assert volume.array.dtype == np.int16
     assert volume.array.max() == 23
-
-
-def test_an_intercept_that_is_no_number_is_refused(tmp_path: Path) -> None:
-    def broken(header: Any) -> None:
-        header["scl_slope"], header["scl_inter"] = 2, np.inf
-
-    with pytest.raises(DataError, match="scl_inter is not finite"):
-        nifti.read(write_raw(tmp_path / "scan.nii", counting(2, 3, 4), affine_of(), broken))
 
 
 def test_a_2d_file_gets_one_slice_and_returns_as_2d(tmp_path: Path) -> None:
@@ -331,131 +321,11 @@ def test_a_crop_cannot_be_written_in_the_place_of_its_scan(tmp_path: Path) -> No
         nifti.write(tmp_path / "crop.nii", crop)
 
 
-def refusal_of(path: Path) -> str:
-    with pytest.raises(DataError) as caught:
-        nifti.read(path)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-@pytest.mark.parametrize("kept", [0, 1, 2, 100, 347, 350, 400])
-@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
-def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path: Path, suffix: str, kept: int) -> None:
-    array = np.random.default_rng(0).integers(0, 3000, (8, 8, 8)).astype("i2")
-    path = write_raw(tmp_path / f"scan{suffix}", array, affine_of())
-    path.write_bytes(path.read_bytes()[:kept])
-    refusal_of(path)
-
-
-def test_a_file_that_ends_early_is_answered_with_how_much_is_missing(tmp_path: Path) -> None:
-    array = np.random.default_rng(0).integers(0, 3000, (8, 8, 8)).astype("i2")
-    path = write_raw(tmp_path / "scan.nii.gz", array, affine_of())
-    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:-24]))
-    assert "ends early, 24 of 1024 bytes are missing" in refusal_of(path)
-
-
-@pytest.mark.parametrize("place", [-6, -2])
-def test_a_wrong_checksum_or_length_is_noticed(tmp_path: Path, place: int) -> None:
-    path = write_raw(tmp_path / "scan.nii.gz", counting(8, 8, 8), affine_of())
-    content = bytearray(path.read_bytes())
-    content[place] ^= 0xFF
-    path.write_bytes(content)
-    assert "compressed data are corrupt" in refusal_of(path)
-
-
-def test_damage_in_the_middle_of_a_compressed_file_is_noticed(tmp_path: Path) -> None:
-    array = np.random.default_rng(0).integers(0, 3000, (30, 30, 30)).astype("i2")
-    path = write_raw(tmp_path / "scan.nii.gz", array, affine_of())
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0x55
-    path.write_bytes(content)
-    refusal_of(path)
-
-
-@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
-def test_a_header_that_claims_more_than_the_file_can_hold_takes_no_memory(tmp_path: Path, suffix: str) -> None:
-    def lying(header: Any) -> None:
-        header["dim"][1:4] = 3000
-
-    path = write_raw(tmp_path / f"scan{suffix}", counting(2, 3, 4), affine_of(), lying)
-    tracemalloc.start()
-    try:
-        assert "claims 54000000000 bytes of voxels, more than the file can hold" in refusal_of(path)
-        assert tracemalloc.get_traced_memory()[1] < 2**20
-    finally:
-        tracemalloc.stop()
-
-
-def test_a_gzip_bomb_behind_the_voxels_is_not_unpacked(tmp_path: Path) -> None:
-    path = write_raw(tmp_path / "scan.nii", counting(2, 3, 4), affine_of())
-    bomb = tmp_path / "bomb.nii.gz"
-    bomb.write_bytes(gzip.compress(path.read_bytes() + bytes(2**26), 1))
-    tracemalloc.start()
-    try:
-        np.testing.assert_array_equal(nifti.read(bomb).array[0], counting(2, 3, 4))
-        assert tracemalloc.get_traced_memory()[1] < 2**22
-    finally:
-        tracemalloc.stop()
-
-
-def set_to(**values: Any) -> Callable[[Any], None]:
-    def change(header: Any) -> None:
-        for name, value in values.items():
-            header[name] = value
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (set_to(srow_x=np.nan), "affine is singular or not finite"),
-        (set_to(srow_x=0), "affine is singular or not finite"),
-        (set_to(sform_code=0, quatern_b=2), "geometry cannot be read"),
-        (set_to(vox_offset=np.nan), "vox_offset in the header is nan"),
-        (set_to(vox_offset=-5), "vox_offset in the header is -5"),
-        (set_to(vox_offset=1e30), "vox_offset in the header is 1e+30"),
-        (set_to(datatype=77), "header cannot be read"),
-        (set_to(dim=[3, 2, -3, 4, 1, 1, 1, 1]), "positive sizes"),
-        (set_to(dim=[1, 24, 1, 1, 1, 1, 1, 1]), "1 dimensions"),
-        (set_to(dim=[5, 2, 3, 1, 2, 2, 1, 1]), "5 dimensions"),
-        (set_to(dim=[0, 2, 3, 4, 1, 1, 1, 1]), "0 dimensions"),
-        (set_to(sizeof_hdr=12), "does not begin with a NIfTI header"),
-    ],
-)
-def test_a_header_that_cannot_be_is_refused(tmp_path: Path, change: Callable[[Any], None], message: str) -> None:
-    assert message in refusal_of(write_raw(tmp_path / "scan.nii", counting(2, 3, 4), affine_of(), change))
-
-
-@pytest.mark.parametrize(("code", "bits", "what"), [(32, 64, "complex"), (128, 24, "colour"), (2304, 32, "colour")])
-def test_values_that_are_not_real_numbers_are_refused(tmp_path: Path, code: int, bits: int, what: str) -> None:
-    change = set_to(datatype=code, bitpix=bits)
-    path = write_raw(tmp_path / "scan.nii", counting(9, 9, 9, dtype="f8"), affine_of(), change)
-    assert f"holds {what}" in refusal_of(path)
-
-
-def test_text_is_no_scan(tmp_path: Path) -> None:
-    path = tmp_path / "scan.nii"
-    path.write_text("x" * 1000)
-    assert "does not begin with a NIfTI header" in refusal_of(path)
-
-
-def test_an_empty_file_a_folder_and_a_missing_one_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "empty.nii.gz").touch()
-    (tmp_path / "folder.nii").mkdir()
-    assert "ends early, 348 of 348 bytes are missing" in refusal_of(tmp_path / "empty.nii.gz")
-    assert "is a folder or a special file" in refusal_of(tmp_path / "folder.nii")
-    assert "no such file" in refusal_of(tmp_path / "missing.nii")
-
-
-def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.nii")
-    assert "special file" in refusal_of(tmp_path / "pipe.nii")
-
-
 def test_extensions_between_header_and_voxels_are_skipped(tmp_path: Path) -> None:
-    plain = write_raw(tmp_path / "scan.nii", counting(2, 3, 4), affine_of(), set_to(vox_offset=352 + 32)).read_bytes()
+    def extended(header: Any) -> None:
+        header["vox_offset"] = 352 + 32
+
+    plain = write_raw(tmp_path / "scan.nii", counting(2, 3, 4), affine_of(), extended).read_bytes()
     extension = struct.pack("<ii", 32, 6) + b"a comment".ljust(24, b"\0")
     path = tmp_path / "extended.nii"
     path.write_bytes(plain[:348] + b"\1\0\0\0" + extension + plain[352:])
@@ -469,7 +339,7 @@ def test_extensions_between_header_and_voxels_are_skipped(tmp_path: Path) -> Non
 def test_every_real_scan_goes_there_and_back_exactly(tmp_path: Path, shared_data: Path) -> None:
     paths = [path for path in sorted(shared_data.rglob("*.nii.gz")) if path.stat().st_size < 300_000]
     chosen = [path for path in paths if "hippocampus" not in str(path)]
-    chosen += [path for path in paths if "hippocampus" in str(path)][:6]
+    chosen = chosen[::3] + [path for path in paths if "hippocampus" in str(path)][:4]
     assert len(chosen) > 10
     for path in chosen:
         volume = nifti.read(path)

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino
 
 from neuraxis.bundle.bundle import ModelBundle
 from neuraxis.errors import BundleError, ResourceError, UsageError
@@ -24,6 +23,7 @@ from neuraxis.files import cache_folder
 from neuraxis.hardware import processor_has_bf16, usable_cores
 from neuraxis.inference.runtimes import compiled
 from neuraxis.inference.runtimes.options import RuntimeOptions, fold_of, short_reason
+from neuraxis.inference.runtimes.untold import openvino
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,9 @@ from isal import igzip, isal_zlib
 
 from neuraxis.errors import DataError, ResourceError, UsageError
 from neuraxis.files import atomic_path
+from neuraxis.volume.formats.nifti_header import Header
 from neuraxis.volume.grid import Grid
+from neuraxis.volume.memory import copy_reordered
 from neuraxis.volume.volume import Stored, Volume
 
 SUFFIXES = (".nii.gz", ".nii")
@@ -61,8 +63,8 @@ def geometry_remarks(volume: Volume) -> tuple[str, ...]:
         return ("the header has neither sform nor qform, so left and right are a guess",)
     if codes == (True, True) and volume.stored is not None:
         try:
-            qform = Grid(volume.stored.grid.shape, _with_qfac(header).get_qform() * _unit_rows(header))
-        except Exception:
+            qform = Grid(volume.stored.grid.shape, header.qform() * _unit_rows(header))
+        except ValueError:
             return ("the header's qform cannot be read; the sform is used",)
         apart = qform.corner_distance_mm(volume.stored.grid)
         if apart > 0.1 * min(volume.grid.spacing_mm):
@@ -98,44 +100,40 @@ def write(path: Path, volume: Volume, overwrite: bool = True) -> None:
         _write_stored(part, header, array, compressed=path.name.endswith(".gz"))
 
 
-def _header_for(array: np.ndarray, stored: Stored) -> Any:
-    import nibabel as nib
-
-    header = cast(Any, stored.header.copy() if stored.header is not None else nib.Nifti1Header())
-    try:
-        header.set_data_dtype(array.dtype)
-        header.set_data_shape(array.shape)
-    except nib.spatialimages.HeaderDataError as error:
-        raise ValueError(f"NIfTI cannot hold {array.dtype} values of shape {array.shape} ({error}).") from error
+def _header_for(array: np.ndarray, stored: Stored) -> Header:
+    header: Header = stored.header.copy() if stored.header is not None else Header()
+    header.describe_voxels(array.dtype, array.shape)
     if stored.header is None:
-        header.set_sform(stored.grid.affine, 1)
-        header.set_qform(stored.grid.affine, 1)
-        header.set_xyzt_units("mm")
+        header.set_affine(stored.grid.affine)
     else:
         header["pixdim"][1:] = stored.header["pixdim"][1:]
         if array.ndim == 4 and int(stored.header["dim"][0]) < 4:
             header["pixdim"][4] = 1
-    header.set_slope_inter(1, 0)
+    header["scl_slope"], header["scl_inter"] = 1, 0
     header["cal_min"], header["cal_max"] = 0, 0
-    header["magic"] = type(header).default_structarr()["magic"]
-    header["vox_offset"] = int(header["sizeof_hdr"]) + 4
+    header.mark_single_file()
     return header
 
 
-def _write_stored(part: Path, header: Any, array: np.ndarray, compressed: bool) -> None:
-    start = header.structarr.tobytes() + bytes(4)
-    body = np.asfortranarray(array, header.get_data_dtype()).T.reshape(-1).view(np.uint8).data
+def _write_stored(part: Path, header: Header, array: np.ndarray, compressed: bool) -> None:
     with part.open("wb") as stream:
         if not compressed:
-            stream.write(start)
-            stream.write(body)
+            _write_voxels(stream, header, array)
             return
         with igzip.IGzipFile(fileobj=stream, mode="wb", compresslevel=2, mtime=0, filename="") as packed:
-            packed.write(start)
-            packed.write(body)
+            _write_voxels(cast(IO[bytes], packed), header, array)
 
 
-def _read_stored(path: Path) -> tuple[Any, np.ndarray]:
+def _write_voxels(stream: IO[bytes], header: Header, array: np.ndarray) -> None:
+    stream.write(header.to_bytes() + bytes(4))
+    volumes = np.moveaxis(array, 3, 0) if array.ndim == 4 else array.reshape(1, *(*array.shape, 1)[:3])
+    body = np.empty(volumes.shape[1:], header.dtype, order="F")
+    for volume in volumes:
+        copy_reordered(body, volume)
+        stream.write(body.T.reshape(-1).view(np.uint8).data)
+
+
+def _read_stored(path: Path) -> tuple[Header, np.ndarray]:
     with _open(path) as stream:
         header = _read_header(path, stream)
         shape = _shape(path, header)
@@ -150,11 +148,12 @@ def _scaled(stored: np.ndarray, slope: float, inter: float) -> np.ndarray:
     """Return the real values of stored ones (N,) as float32; short integers are looked up in a table."""
     if (slope, inter) == (1.0, 0.0):
         return stored
-    if stored.dtype.kind == "f" or stored.dtype.itemsize > 2:
-        return (stored * np.float64(slope) + inter).astype(np.float32)
-    bits = np.dtype(f"u{stored.dtype.itemsize}")
-    every = np.arange(2 ** (8 * bits.itemsize)).astype(bits).view(stored.dtype)
-    table = (every * np.float64(slope) + inter).astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # infinity is for the check to find
+        if stored.dtype.kind == "f" or stored.dtype.itemsize > 2:
+            return (stored * np.float64(slope) + inter).astype(np.float32)
+        bits = np.dtype(f"u{stored.dtype.itemsize}")
+        every = np.arange(2 ** (8 * bits.itemsize)).astype(bits).view(stored.dtype)
+        table = (every * np.float64(slope) + inter).astype(np.float32)
     return table.take(stored.view(bits))
 
 
@@ -172,25 +171,17 @@ def _open(path: Path) -> IO[bytes]:
         raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
 
 
-def _read_header(path: Path, stream: IO[bytes]) -> Any:
-    import nibabel as nib
-
+def _read_header(path: Path, stream: IO[bytes]) -> Header:
     block = _read_exactly(path, stream, 348)
     sizes = {int.from_bytes(block[:4], order) for order in ("little", "big")}
-    kind: Any = nib.Nifti1Header
     if 540 in sizes:
-        kind, block = nib.Nifti2Header, block + _read_exactly(path, stream, 192)
+        block += _read_exactly(path, stream, 192)
     elif 348 not in sizes:
         raise DataError(f"{path}: does not begin with a NIfTI header. Name a .nii or .nii.gz file.")
-    try:
-        header = kind(block, check=False)
-        header.get_data_dtype()
-        return header
-    except Exception as error:
-        raise DataError(f"{path}: the NIfTI header cannot be read ({error}). Export the scan again.") from error
+    return Header.parse(block)
 
 
-def _shape(path: Path, header: Any) -> tuple[int, ...]:
+def _shape(path: Path, header: Header) -> tuple[int, ...]:
     count = int(header["dim"][0])
     shape = tuple(int(size) for size in header["dim"][1 : 1 + max(0, count)])
     while len(shape) > 3 and shape[-1] == 1:
@@ -202,15 +193,18 @@ def _shape(path: Path, header: Any) -> tuple[int, ...]:
     return shape
 
 
-def _dtype(path: Path, header: Any) -> np.dtype[Any]:
-    dtype: np.dtype[Any] = header.get_data_dtype()
+def _dtype(path: Path, header: Header) -> np.dtype[Any]:
+    try:
+        dtype = header.dtype
+    except ValueError as error:
+        raise DataError(f"{path}: the NIfTI header cannot be read ({error}). Export the scan again.") from error
     if dtype.kind not in "iuf":
         what = {"c": "complex", "V": "colour or unknown"}.get(dtype.kind, str(dtype))
         raise DataError(f"{path}: holds {what} values. Needed are real numbers; convert it to integers or floats.")
     return dtype
 
 
-def _grid(path: Path, header: Any, shape: tuple[int, ...]) -> Grid:
+def _grid(path: Path, header: Header, shape: tuple[int, ...]) -> Grid:
     x, y, z = (*shape, 1)[:3]
     try:
         if int(header["sform_code"]) <= 0 and int(header["qform_code"]) <= 0:
@@ -218,8 +212,8 @@ def _grid(path: Path, header: Any, shape: tuple[int, ...]) -> Grid:
             sizes[len(shape) :] = 1
             affine = np.diag([*sizes, 1.0])
         else:
-            affine = np.asarray(_with_qfac(header).get_best_affine(), dtype=np.float64)
-    except Exception as error:
+            affine = header.sform() if int(header["sform_code"]) > 0 else header.qform()
+    except ValueError as error:
         raise DataError(f"{path}: the geometry cannot be read ({error}). Export the scan again.") from error
     matrix = affine[:3, :3]
     if not np.isfinite(affine).all() or abs(np.linalg.det(matrix)) < 1e-9 * max(1e-12, np.abs(matrix).max() ** 3):
@@ -227,21 +221,13 @@ def _grid(path: Path, header: Any, shape: tuple[int, ...]) -> Grid:
     return Grid((x, y, z), affine * _unit_rows(header))
 
 
-def _unit_rows(header: Any) -> np.ndarray:
+def _unit_rows(header: Header) -> np.ndarray:
     """Return what turns the rows of the header's affine into mm."""
     unit = {1: 1000.0, 3: 0.001}.get(int(header["xyzt_units"]) & 7, 1.0)
     return np.array([[unit], [unit], [unit], [1.0]])
 
 
-def _with_qfac(header: Any) -> Any:
-    """Return the header with pixdim[0] = 1 where it is 0, which the standard reads as 1."""
-    if header["pixdim"][0] == 0:
-        header = header.copy()
-        header["pixdim"][0] = 1
-    return header
-
-
-def _scaling(path: Path, header: Any) -> tuple[float, float]:
+def _scaling(path: Path, header: Header) -> tuple[float, float]:
     slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
     if not math.isfinite(slope) or slope == 0:
         return 1.0, 0.0
@@ -250,9 +236,9 @@ def _scaling(path: Path, header: Any) -> tuple[float, float]:
     return slope, inter
 
 
-def _skip(path: Path, stream: IO[bytes], header: Any) -> None:
+def _skip(path: Path, stream: IO[bytes], header: Header) -> None:
     offset = float(header["vox_offset"])
-    count = offset - int(header["sizeof_hdr"])
+    count = offset - header.size
     if not 0 <= count <= 2**28:
         raise DataError(f"{path}: vox_offset in the header is {offset:g}, which cannot be. Export the scan again.")
     _read_exactly(path, stream, int(count))
