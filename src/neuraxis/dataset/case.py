@@ -11,6 +11,7 @@ import numpy as np
 from neuraxis.errors import DataError
 from neuraxis.volume.formats import nifti
 from neuraxis.volume.grid import SAME_VOXELS
+from neuraxis.volume.memory import copy_reordered
 from neuraxis.volume.volume import Volume
 
 
@@ -77,7 +78,7 @@ class Case:
             raise DataError(f"{self.id}: has no image. Add one or leave the case out.")
         array = np.empty((len(channels), *first.grid.shape), np.float32)
         for place, channel in enumerate(channels):
-            array[place] = channel
+            copy_reordered(array[place], channel)
         return Volume(array, first.grid, first.stored, first.name)
 
     def read_label(self) -> Volume:

@@ -39,7 +39,7 @@ def _read(folder: Path) -> Dataset:
     where = str(folder / shared.DESCRIPTION)
     ending = description.get("file_ending")
     if ending not in shared.READABLE:
-        raise DataError(f"{where}: file_ending is {ending!r}; .nii.gz and .nii are read. Convert the scans.")
+        raise DataError(f"{where}: file_ending is {ending!r:.40}; .nii.gz and .nii are read. Convert the scans.")
     channels = shared.channel_names(description.get("channel_names"), f"{where}: channel_names")
     reader = _Reader(folder, description, channels, str(ending))
     cases, notes = reader.labelled()
@@ -156,7 +156,8 @@ class _Reader:
         absent = [name for place, name in enumerate(self.channels) if place not in files]
         if absent:
             place = self.channels.index(absent[0])
-            return f"channel '{absent[0]}', {id}_{place:04d}{self.ending}, {shared.MISSING_FILE}"
+            file = f"number {place}" if "dataset" in self.description else f"{id}_{place:04d}{self.ending}"
+            return f"channel '{absent[0]}', {file}, {shared.MISSING_FILE}"
         if len(files) > len(self.channels):
             return f"{shared.MANY_FILES} ({len(files)}) than there are channels ({len(self.channels)})"
         lost = [path for path in (*files.values(), label) if not path.is_file()]
