@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from neuraxis.errors import MissingExtra, UnknownName
-from neuraxis.registry import Catalog, Entry
+from neuraxis.registry import Catalog, Entry, need
 
 CATALOG = Catalog(
     "loss",
@@ -70,3 +70,9 @@ def test_another_package_adds_a_name_through_its_entry_point(monkeypatch: pytest
     assert set(asked) == {"neuraxis.losses"}
     Catalog("network", {}).names()
     assert asked[-1] == "neuraxis.networks"
+
+
+def test_a_package_that_is_needed_is_asked_for_without_importing_it() -> None:
+    need("json", "train")
+    with pytest.raises(MissingExtra, match=r"'package_that_is_not_there'.*neuraxis\[report\]"):
+        need("package_that_is_not_there", "report")
