@@ -9,10 +9,8 @@ from neuraxis.patches.augment.intensity import IntensityDraw, apply_intensity
 from neuraxis.patches.augment.spatial import SpatialDraw, apply_spatial, margin
 from neuraxis.recipe.recipe import AugmentationRecipe
 
-NOTHING = {
-    f"{name}_probability": 0.0 for name in ("affine", "noise", "blur", "brightness", "contrast", "gamma")
-}
-ALWAYS = {name: 1.0 for name in NOTHING}
+NOTHING = {f"{name}_probability": 0.0 for name in ("affine", "noise", "blur", "brightness", "contrast", "gamma")}
+ALWAYS = dict.fromkeys(NOTHING, 1.0)
 
 
 @pytest.fixture
@@ -101,7 +99,9 @@ def test_blur_keeps_a_constant_and_flattens_a_point():
 
     assert float(blurred.sum()) == pytest.approx(1, abs=1e-5)
     assert float(blurred.max()) < 0.2
-    torch.testing.assert_close(apply_intensity(torch.ones(1, 1, 5, 5, 1), [IntensityDraw(blur=1.0)]), torch.ones(1, 1, 5, 5, 1))
+    torch.testing.assert_close(
+        apply_intensity(torch.ones(1, 1, 5, 5, 1), [IntensityDraw(blur=1.0)]), torch.ones(1, 1, 5, 5, 1)
+    )
 
 
 def test_gamma_keeps_mean_and_spread(batch):
@@ -121,7 +121,9 @@ def test_contrast_stays_within_the_old_range(batch):
 
 
 def test_brightness_multiplies():
-    assert torch.equal(apply_intensity(torch.ones(1, 1, 2, 2, 2), [IntensityDraw(brightness=1.2)]), torch.full((1, 1, 2, 2, 2), 1.2))
+    assert torch.equal(
+        apply_intensity(torch.ones(1, 1, 2, 2, 2), [IntensityDraw(brightness=1.2)]), torch.full((1, 1, 2, 2, 2), 1.2)
+    )
 
 
 def test_noise_has_the_asked_for_spread():
