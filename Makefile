@@ -48,8 +48,10 @@ check: setup ## style, types, floors, docs, and what must not be there
 	@$(PYTEST) tests/test_house.py tests/test_docs.py
 	@$(BIN)/python -m mkdocs build --quiet --strict --site-dir .venv/site
 
-bench: setup ## the benchmarks, as tables (BENCH=benchmarks/one.py for a single one)
-	@for file in $(or $(BENCH),$(sort $(wildcard benchmarks/[a-z]*.py))); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+bench: setup ## the benchmarks, as tables (BENCH=benchmarks/one.py for a single one, PEER=DIR with nnU-Net beside)
+	@for file in $(or $(BENCH),$(sort $(wildcard benchmarks/[a-z]*.py))); do \
+	echo "== $$file"; peer=; if [ -n "$(PEER)" ] && grep -q '"--peer"' $$file; then peer="--peer $(PEER)"; fi; \
+	$(BIN)/python $$file $$peer || exit 1; done
 
 docs: setup recipe-keys ## the manual as a site in site/
 	@$(BIN)/python -m mkdocs build --quiet --strict

@@ -26,7 +26,7 @@ def options(run, toy_settings, **changes):
 
 def test_a_run_holds_everything_that_was_promised(run):
     promised = (
-        "run.json recipe.toml splits.json scores.csv summary.json report.html model.nxb curves.csv curves.png log.txt"
+        "run.json recipe.toml splits.json scores.csv summary.json report.html model.nxb curves.csv curves.png overlays.png log.txt"
     )
 
     assert {*promised.split(), "tensorboard"} <= {path.name for path in run.run.iterdir()}

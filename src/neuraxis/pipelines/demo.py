@@ -50,7 +50,7 @@ class DemoOptions:
     seed: int = 0
     training: int = 7
     unseen: int = 2
-    seconds: float = 330.0
+    seconds: float = 300.0
     recipe: str = "demo"
     settings: tuple[str, ...] = ()
     cohort: CohortOptions = field(default_factory=CohortOptions)

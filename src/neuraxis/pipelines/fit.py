@@ -108,7 +108,9 @@ class _Fit:
         run = self.run
         dataset, plan, folds = self._planned(planned)
         fold = pick_fold(folds, self.options.fold)
-        log.info("%d cases train, %d are held out (fold %d)", len(fold.training), len(fold.validation), self.options.fold)
+        log.info(
+            "%d cases train, %d are held out (fold %d)", len(fold.training), len(fold.validation), self.options.fold
+        )
         store = prepare_dataset(dataset, plan.recipe.preparation, run.path("prepared"), self.progress)
         if not run.has("model.nxb"):
             plan = self._train(dataset, plan, fold, store)
@@ -117,7 +119,9 @@ class _Fit:
         put_metrics_on_card(run, bundle, scores, self.options.fold)
         seconds = round(time.monotonic() - self.began, 1)
         run.add_event("finished", seconds=seconds)
-        log.info("mean foreground Dice %.4f on the held-out fold, after %.1f minutes", scores.mean("dice"), seconds / 60)
+        log.info(
+            "mean foreground Dice %.4f on the held-out fold, after %.1f minutes", scores.mean("dice"), seconds / 60
+        )
         write_outcome(run, dataset, plan, scores)
         return FitResult(run.folder, run.path("model.nxb"), run.path("report.html"), scores)
 

@@ -20,7 +20,7 @@ from neuraxis.progress import Progress
 from neuraxis.recipe.planner import Plan
 from neuraxis.recipe.recipe import Recipe
 from neuraxis.report.evaluation_report import RunReport, choose_cases, write_run_report
-from neuraxis.report.figures import curves_png
+from neuraxis.report.figures import curves_png, overlay_png
 from neuraxis.report.overlays import Overlay
 from neuraxis.training.curves import read_curves
 from neuraxis.workers import map_in_order
@@ -106,10 +106,14 @@ def put_metrics_on_card(run: RunFolder, bundle: ModelBundle, scores: Scores, fol
 
 
 def write_outcome(run: RunFolder, dataset: Dataset, plan: Plan, scores: Scores) -> None:
-    """Write `report.html` and the picture of the curves."""
+    """Write `report.html`, and the curves and the best, median and worst case as pictures."""
     curves = read_curves(run.path("curves.csv"))
     if curves:
         curves_png(curves, run.path("curves.png"))
+    chosen = choose_cases(scores).items()
+    overlays = tuple(_overlay(run, dataset, case, caption) for caption, case in chosen)
+    if overlays:
+        overlay_png(overlays, run.path("overlays.png"))
     content = RunReport(
         title=f"{dataset.name}, held-out fold",
         scores=scores,
@@ -117,7 +121,7 @@ def write_outcome(run: RunFolder, dataset: Dataset, plan: Plan, scores: Scores) 
         reasons=plan.reasons,
         recipe_toml=plan.recipe.to_toml(),
         curves=curves,
-        overlays=tuple(_overlay(run, dataset, case, caption) for caption, case in choose_cases(scores).items()),
+        overlays=overlays,
         facts=_facts(run),
         notes=tuple(f"{finding['case']}: {finding['message']}" for finding in run.content["findings"]),
     )

@@ -7,7 +7,7 @@ prepared/       what the network sees of each case
 checkpoint.pt   where training stands
 curves.csv      loss, learning rate, Dice on held-out patches (and curves.png, tensorboard/)
 predictions/    segmentations of the held-out fold
-scores.csv, summary.json, report.html, model.nxb, log.txt
+scores.csv, summary.json, report.html, overlays.png, model.nxb, log.txt
 """
 
 from __future__ import annotations
