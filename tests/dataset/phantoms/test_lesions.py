@@ -45,7 +45,7 @@ def test_the_mask_is_exactly_what_is_lesion_by_half() -> None:
 
 def test_the_filled_volume_and_the_mask_agree() -> None:
     for subject in range(3):
-        found = plant_lesions(brain(), AXES, generator(0, subject, 1), LesionOptions(fewest=10, most=10))
+        found = plant_lesions(brain(), AXES, generator(0, subject, 1), LesionOptions(fewest=10, most=10, size=3))
         filled = sum(lesion.volume_mm3 for lesion in found.each)
         assert found.fraction.sum() * 8 <= filled * 1.001  # lesions that overlap count once
         assert found.mask.sum() * 8 == pytest.approx(filled, rel=0.2)

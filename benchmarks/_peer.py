@@ -1,0 +1,83 @@
+"""nnU-Net beside us: a model of its own for timing, and the command that segments one case."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from _measure import run_tree, threads_env
+
+HOW_TO_GET = "the peer is missing: ../shared/tools/peer-nnunet.sh DIR installs it, then add --peer DIR"
+CASES, STEPS = 20, 3
+NUMBER = 4
+NAME = f"Dataset{NUMBER:03d}_Hippocampus"
+# preprocessing and export processes: nnU-Net's default, one each, none at all
+WORKERS = {"default workers (3 + 3)": (3, 3), "1 + 1 workers": (1, 1), "no workers": (0, 0)}
+
+
+@dataclass(frozen=True)
+class Peer:
+    """nnU-Net's virtual environment, and the folder with its data and model (inside it unless named)."""
+
+    venv: Path
+    folder: Path
+
+    def env(self, threads: int) -> dict[str, str]:
+        """Return the environment of its commands."""
+        inner = {f"nnUNet_{name}": str(self.folder / name) for name in ("raw", "preprocessed", "results")}
+        return {**threads_env(threads), **inner}
+
+    def versions(self) -> str:
+        """Return the versions that it runs on."""
+        words = (
+            "import importlib.metadata as m; print(*(f'{p} {m.version(p)}' for p in ('nnunetv2', 'torch')), sep=', ')"
+        )
+        return run_tree([self.venv / "bin" / "python", "-c", words]).output.strip()
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where its trained network lies."""
+        model = "nnUNetTrainer__nnUNetPlans__3d_fullres"
+        return self.folder / "results" / NAME / model / "fold_0" / "checkpoint_final.pth"
+
+    def predict(self, images: Path, into: Path, workers: tuple[int, int]) -> list[str | Path]:
+        """Return the command that segments every case of a folder, without mirroring."""
+        where = ["-i", images, "-o", into, "-d", str(NUMBER), "-c", "3d_fullres", "-f", "0"]
+        how = ["--disable_tta", "-device", "cpu", "-npp", str(workers[0]), "-nps", str(workers[1])]
+        return [self.venv / "bin" / "nnUNetv2_predict", *where, *how]
+
+
+def make_model(peer: Peer, data: Path, threads: int) -> None:
+    """Plan, preprocess and train for a few steps on some cases of the hippocampus set; takes some minutes.
+
+    Args:
+        peer: where nnU-Net is, and where its files go.
+        data: the set in MSD's layout.
+        threads: how many it may take.
+    """
+    _write_raw(peer.folder / "raw" / NAME, data)
+    (peer.folder / "results").mkdir(parents=True, exist_ok=True)
+    env = {**peer.env(threads), "nnUNet_n_proc_DA": str(threads), "nnUNet_def_n_proc": str(threads)}
+    plan = peer.venv / "bin" / "nnUNetv2_plan_and_preprocess"
+    run_tree([plan, "-d", str(NUMBER), "-c", "3d_fullres", "-np", "1", "-npfp", "1"], env)
+    train = Path(__file__).with_name("_train_peer.py")
+    run_tree([peer.venv / "bin" / "python", train, str(NUMBER), str(STEPS)], {**env, "nnUNet_n_proc_DA": "0"})
+
+
+def _write_raw(folder: Path, data: Path) -> None:
+    for name in ("imagesTr", "labelsTr"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    images = sorted((data / "imagesTr").glob("[!.]*.nii.gz"))[:CASES]
+    for image in images:
+        id = image.name.removesuffix(".nii.gz")
+        shutil.copyfile(image, folder / "imagesTr" / f"{id}_0000.nii.gz")
+        shutil.copyfile(data / "labelsTr" / image.name, folder / "labelsTr" / image.name)
+    card = {
+        "channel_names": {"0": "MRI"},
+        "labels": {"background": 0, "anterior": 1, "posterior": 2},
+        "numTraining": len(images),
+        "file_ending": ".nii.gz",
+    }
+    (folder / "dataset.json").write_text(json.dumps(card), "utf-8")
