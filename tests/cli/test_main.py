@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import errno
-import os
 import resource
 import signal
 import subprocess
 import sys
-import time
 import types
 from collections.abc import Callable
 from pathlib import Path
