@@ -48,7 +48,7 @@ def fix_steps(job: TrainingJob, clock: Clock, progress: Progress) -> dict[str, A
     scoring = _scoring_s(job, forward_s / job.recipe.patches.batch)
     room = RESERVE * clock.left_s - validating - scoring - BUNDLE_AND_REPORT_S
     steps = max(1, int(room / step_s))
-    reason = f"{clock.budget_s / 60:g} minutes in all leave room for {steps} steps of {step_s:.3g} s on this machine."
+    reason = f"{clock.budget_s / 60:.3g} minutes in all leave room for {steps} steps of {step_s:.3g} s on this machine."
     return {
         "steps": steps,
         "seconds_per_step": round(step_s, 5),
