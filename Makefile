@@ -26,7 +26,7 @@ demo: setup ## make phantoms, fit a model, segment an unseen phantom (about 6 mi
 	@$(BIN)/neuraxis demo --into demo
 
 test: setup ## all tests but those marked long or gpu
-	@$(THREADS) $(PYTEST) -n 2 -m "not long and not gpu" --ignore tests/test_house.py --ignore tests/test_docs.py
+	@$(THREADS) $(PYTEST) -n 2 -m "not long and not gpu"
 
 # Each line stays below 60 minutes on 2 cores; `make test-long LONG=tests/journeys` runs one of them.
 LONG ?= tests/training tests/journeys rest
