@@ -122,6 +122,13 @@ def test_a_budget_fixes_the_steps_once_and_a_repeat_replays_them(toy_dataset, to
     assert bundles[0].folds[0].weights.read_bytes() == bundles[1].folds[0].weights.read_bytes()
 
 
+def test_a_large_budget_does_not_exceed_the_steps_that_were_set(toy_dataset, toy_settings, tmp_path):
+    chosen = FitOptions(into=tmp_path, settings=(*toy_settings, "training.steps=3"), budget_s=3600, device="cpu")
+
+    assert open_bundle(fit([toy_dataset], chosen).bundle).recipe.training.steps == 3
+    assert "The 3 that were set are kept." in (tmp_path / "recipe.toml").read_text()
+
+
 def test_a_repeat_takes_no_other_decisions(toy_dataset, run):
     with pytest.raises(UsageError, match="leave out --recipe, --set and --budget"):
         fit([toy_dataset], FitOptions(into=run.run.with_name("other"), repeat=run.run, budget_s=60))

@@ -30,12 +30,12 @@ class Clock:
         return self.budget_s - (time.monotonic() - self.began)
 
 
-def fix_steps(job: TrainingJob, clock: Clock, progress: Progress) -> dict[str, Any]:
+def fix_steps(job: TrainingJob, clock: Clock, most: int | None, progress: Progress) -> dict[str, Any]:
     """Measure the speed and return the facts of the decision: steps, seconds per step, and the reason in words.
 
     Measuring ends when at most 5 % of the budget are gone. Kept back is the time for the curves' validations, for
-    predicting and scoring the held-out fold, and for bundle and report. A recipe whose steps were set by the user to
-    fewer than fit keeps them.
+    predicting and scoring the held-out fold, and for bundle and report. More than `most` steps, which the user set, are
+    not taken.
     """
     from neuraxis.training.train import seconds_per_step
 
@@ -47,8 +47,13 @@ def fix_steps(job: TrainingJob, clock: Clock, progress: Progress) -> dict[str, A
     validating = job.recipe.training.validations * HELD_OUT_BATCHES * forward_s
     scoring = _scoring_s(job, forward_s / job.recipe.patches.batch)
     room = RESERVE * clock.left_s - validating - scoring - BUNDLE_AND_REPORT_S
-    steps = max(1, int(room / step_s))
-    reason = f"{clock.budget_s / 60:.3g} minutes in all leave room for {steps} steps of {step_s:.3g} s on this machine."
+    fitting = max(1, int(room / step_s))
+    steps = fitting if most is None else min(fitting, most)
+    reason = (
+        f"{clock.budget_s / 60:.3g} minutes in all leave room for {fitting} steps of {step_s:.3g} s on this machine."
+    )
+    if steps < fitting:
+        reason += f" The {steps} that were set are kept."
     return {
         "steps": steps,
         "seconds_per_step": round(step_s, 5),

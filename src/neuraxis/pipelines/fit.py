@@ -26,7 +26,7 @@ from neuraxis.pipelines.run_folder import RunFolder, folds_from_json, folds_to_j
 from neuraxis.pipelines.steps import Planned, open_datasets, pick_fold, plan_all
 from neuraxis.preparation.prepare import prepare_dataset
 from neuraxis.progress import Progress, Silent
-from neuraxis.recipe.planner import Plan
+from neuraxis.recipe.planner import WISHED, Plan
 from neuraxis.recipe.wishes import read_wishes, resolve
 from neuraxis.registry import need
 
@@ -182,7 +182,8 @@ class _Fit:
         event = self.run.event("steps_fixed")
         if event is None:
             clock = budget.Clock(self.options.budget_s, self.began)
-            event = self.run.add_event("steps_fixed", **budget.fix_steps(job, clock, self.progress))
+            most = plan.recipe.training.steps if plan.reasons.get("training.steps") == WISHED else None
+            event = self.run.add_event("steps_fixed", **budget.fix_steps(job, clock, most, self.progress))
             log.info("%s", event["reason"])
         training = plan.recipe.training.model_copy(update={"steps": int(event["steps"])})
         recipe = plan.recipe.model_copy(update={"training": training})

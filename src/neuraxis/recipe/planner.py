@@ -19,6 +19,7 @@ from neuraxis.networks import topology
 from neuraxis.recipe.recipe import Recipe
 from neuraxis.recipe.wishes import Wishes, leaves, look_up, overlay, resolve
 
+WISHED = "Set by the user."
 ANISOTROPIC = 3.0
 CROP_BELOW = 0.75
 BATCH_3D, BATCH_2D = 2, 12
@@ -64,7 +65,7 @@ class _Planner:
         self._augmentation(spacing)
         self._splits()
         recipe = resolve(overlay(self.decided, self.wishes))
-        wished = {key: "Set by the user." for key in leaves(self.wishes) if key not in ("name", "summary")}
+        wished = {key: WISHED for key in leaves(self.wishes) if key not in ("name", "summary")}
         return Plan(recipe, {**wished, **self.reasons})
 
     def _choose(self, key: str, value: Any, reason: str, channel: str = "") -> Any:
@@ -76,7 +77,7 @@ class _Planner:
         for name in groups:
             branch = branch.setdefault(name, {})
         branch[leaf] = value if wish is None else wish
-        self.reasons[".".join(names)] = reason if wish is None else "Set by the user."
+        self.reasons[".".join(names)] = reason if wish is None else WISHED
         return branch[leaf]
 
     def _crop(self) -> None:
