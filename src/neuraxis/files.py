@@ -53,10 +53,10 @@ def atomic_path(path: Path, overwrite: bool = True) -> Iterator[Path]:
     part = Path(name)
     try:
         yield part
-        _sync(part)
+        sync(part)
         part.chmod(0o666 & ~_umask())
         os.replace(part, path)
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
         if error.errno is not None and error.filename in (None, str(part)):
             raise ResourceError(f"{path}: could not be written ({error.strerror}).") from error
@@ -103,12 +103,16 @@ def folder_lock(folder: Path) -> Iterator[None]:
     """Hold the only writer's place in `folder`; the system frees it when the process dies, however it dies.
 
     Raises:
-        ResourceError: another process holds it.
+        ResourceError: another process holds it, or the folder cannot be written to.
     """
     import fcntl
 
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as stream:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        stream = (folder / ".lock").open("w")
+    except OSError as error:
+        raise ResourceError(f"{folder}: cannot be written to ({error.strerror}). Choose another --into.") from error
+    with stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -190,7 +194,8 @@ def _finite(content: Any) -> Any:
     return content
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file, or the entries of a folder, are on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

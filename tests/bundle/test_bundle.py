@@ -40,12 +40,12 @@ def test_the_stored_bundle_of_schema_1_still_opens(schema_1: Path, tmp_path: Pat
 
 
 def test_the_stored_bundle_still_gives_the_logits_that_torch_gave_then(schema_1: Path, tmp_path: Path) -> None:
-    import openvino
+    from neuraxis.inference.runtimes.untold import engine
 
     expected = json.loads(schema_1.with_suffix(".json").read_text("utf-8"))
     bundle = open_bundle(schema_1, tmp_path)
     image = np.sin(np.arange(2 * 8 * 8 * 4) / 7).astype(np.float32).reshape(1, 2, 8, 8, 4)
-    core = openvino.Core()
+    core = engine()
     network = core.compile_model(core.read_model(bundle.folds[0].onnx), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     logits = network([image])[0]
     assert list(logits.shape) == expected["shape"]

@@ -44,9 +44,9 @@ def make_network(recipe: Recipe) -> UNet:
 
 
 def run_openvino(path: Path, image: np.ndarray) -> np.ndarray:
-    import openvino
+    from neuraxis.inference.runtimes.untold import engine
 
-    core = openvino.Core()
+    core = engine()
     return core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([image])[0]
 
 

@@ -114,3 +114,9 @@ def test_a_4d_label_map_and_a_missing_one_are_refused(tmp_path: Path, write_scan
         Case("sub-01", {}, path).read_label()
     with pytest.raises(DataError, match="sub-01: has no label map"):
         Case("sub-01", {}).read_label()
+
+
+@pytest.mark.parametrize("id", ["../elsewhere", "/home/me/data", "..", ".hidden", "a/b", "a\\b", "a\nb", ""])
+def test_an_id_that_could_lead_out_of_a_folder_is_refused(id: str) -> None:
+    with pytest.raises(DataError, match="is no name of a case"):
+        Case(id, {})

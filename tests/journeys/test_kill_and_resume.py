@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 import zipfile
 from hashlib import sha256
 
@@ -59,3 +60,24 @@ def test_a_killed_fit_resumes_to_the_same_weights_scores_and_segmentations(toy_d
     ).read_text().replace(str(broken), "")
     assert not list(broken.rglob(".part-*"))
     assert json.loads((broken / "run.json").read_text())["events"][-1]["kind"] == "finished"
+
+
+def test_a_terminated_fit_saves_its_step_and_says_so(toy_dataset, toy_settings, tmp_path):
+    line = command(toy_dataset, toy_settings, tmp_path / "run")
+    line[line.index("training.steps=60")] = "training.steps=100000"
+    line[line.index("training.checkpoint_minutes=0.002")] = "training.checkpoint_minutes=60"
+    process = start(line)
+    deadline = time.monotonic() + 120
+    while "training 100000 steps" not in _log(tmp_path / "run") and time.monotonic() < deadline:
+        time.sleep(0.2)
+    time.sleep(5)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=120)
+
+    assert process.returncode == 143, output
+    assert "run the same command again to resume" in output
+    assert (tmp_path / "run" / "checkpoint.pt").is_file()
+
+
+def _log(run):
+    return (run / "log.txt").read_text() if (run / "log.txt").is_file() else ""

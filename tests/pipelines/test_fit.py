@@ -129,6 +129,56 @@ def test_a_large_budget_does_not_exceed_the_steps_that_were_set(toy_dataset, toy
     assert "The 3 that were set are kept." in (tmp_path / "recipe.toml").read_text()
 
 
+def test_a_budget_without_room_for_a_step_is_refused_with_what_is_needed(toy_dataset, toy_settings, tmp_path):
+    settings = tuple(setting for setting in toy_settings if not setting.startswith("training.steps"))
+
+    with pytest.raises(UsageError, match=r"leave no room .* Needed are at least"):
+        fit([toy_dataset], FitOptions(into=tmp_path, settings=settings, budget_s=2, device="cpu"))
+
+
+def test_a_run_killed_between_its_first_files_resumes(toy_dataset, toy_settings, tmp_path):
+    chosen = FitOptions(into=tmp_path / "run", settings=(*toy_settings, "training.steps=2"), device="cpu")
+    fit([toy_dataset], chosen)
+    for path in [*chosen.into.iterdir()]:
+        if path.name != "run.json":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (chosen.into / ".part-left").write_bytes(b"half")
+
+    fit([toy_dataset], chosen)
+
+    assert (chosen.into / "report.html").is_file()
+    assert not list(chosen.into.rglob(".part-*"))
+
+
+def test_predictions_of_other_weights_are_made_again(run, toy_dataset, toy_settings, tmp_path):
+    copy = shutil.copytree(run.run, tmp_path / "run")
+    content = json.loads((copy / "run.json").read_text())
+    (copy / "run.json").write_text(json.dumps({**content, "predicted_with": "other weights"}))
+    first = next((copy / "predictions").glob("*.nii.gz"))
+    first.write_bytes(b"stale")
+
+    again = fit([toy_dataset], options(run, toy_settings, into=copy))
+
+    assert again.scores.mean("dice") == run.scores.mean("dice")
+
+
+def test_changed_labels_are_noticed_on_resuming(toy_dataset, toy_settings, tmp_path):
+    data = shutil.copytree(toy_dataset, tmp_path / "data" / toy_dataset.name)
+    chosen = FitOptions(into=tmp_path / "run", settings=(*toy_settings, "training.steps=2"), device="cpu")
+    fit([data], chosen)
+    description = json.loads((data / "dataset.json").read_text())
+    description["labels"] = {"background": 0, "core": 1, "shell": 2}
+    (data / "dataset.json").write_text(json.dumps(description))
+
+    with pytest.raises(DataError, match="the data changed"):
+        fit([data], chosen)
+
+
+def test_a_repeat_of_another_fold_is_refused(run, toy_dataset):
+    with pytest.raises(UsageError, match=r"held out fold 0. Add --fold 0"):
+        fit([toy_dataset], FitOptions(into=run.run.with_name("folds"), repeat=run.run, fold=1))
+
+
 def test_a_repeat_takes_no_other_decisions(toy_dataset, run):
     with pytest.raises(UsageError, match="leave out --recipe, --set and --budget"):
         fit([toy_dataset], FitOptions(into=run.run.with_name("other"), repeat=run.run, budget_s=60))

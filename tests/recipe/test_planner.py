@@ -125,6 +125,31 @@ def test_left_and_right_are_mirrored_only_where_no_label_names_a_side():
     assert planned(labels={"background": 0, "left_hippocampus": 1}).recipe.augmentation.mirror_axes == ()
 
 
+@pytest.mark.parametrize("name", ["LeftPutamen", "ThalamusL", "lefthippocampus", "lh_cortex", "Kidney right", "R_eye"])
+def test_a_side_is_recognised_however_it_is_written(name):
+    assert planned(labels={"background": 0, name: 1}).recipe.augmentation.mirror_axes == ()
+
+
+@pytest.mark.parametrize("name", ["lesion", "Anterior", "liver", "C1"])
+def test_no_side_is_seen_where_none_is(name):
+    assert planned(labels={"background": 0, name: 1}).recipe.augmentation.mirror_axes == (0,)
+
+
+def test_a_misspelt_channel_is_answered_with_the_nearest():
+    with pytest.raises(RecipeError, match=r"no channel 'scam'. Did you mean 'scan'"):
+        planned((35, 50, 36), (1, 1, 1), "preparation.normalisation.scam=none")
+
+
+def test_a_misspelt_loss_is_answered_with_the_nearest():
+    with pytest.raises(RecipeError, match="Did you mean 'dice_ce'"):
+        planned((35, 50, 36), (1, 1, 1), "loss.name=dice_cce")
+
+
+def test_a_range_of_factors_begins_above_zero():
+    with pytest.raises(RecipeError, match=r"augmentation.scale: a range of factors needs 0 < low <= high"):
+        planned((35, 50, 36), (1, 1, 1), "augmentation.scale=[0,1]")
+
+
 def test_few_patients_get_fewer_folds():
     assert planned(cases=3).recipe.splits.folds == 3
 

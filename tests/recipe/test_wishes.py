@@ -35,19 +35,19 @@ def test_settings_are_put_over_the_book(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"),
+    ("setting", "value"),
     [
-        ("[32, 32, 16]", [32, 32, 16]),
-        ("true", True),
-        ("0.5", 0.5),
-        ('"adamw"', "adamw"),
-        ("adamw", "adamw"),
-        ("", ""),
-        ("a=b", "a=b"),
+        ("patches.shape=[32, 32, 16]", [32, 32, 16]),
+        ("loss.batch_dice=true", True),
+        ("patches.foreground=0.5", 0.5),
+        ('training.optimizer="adamw"', "adamw"),
+        ("training.optimizer=adamw", "adamw"),
+        ("summary=", ""),
+        ("summary=a=b", "a=b"),
     ],
 )
-def test_values_are_read_as_toml_and_else_as_text(text: str, value: Any) -> None:
-    assert read_wishes("auto", [f"summary={text}"])["summary"] == value
+def test_values_are_read_as_toml_and_else_as_text(setting: str, value: Any) -> None:
+    assert look_up(read_wishes("auto", [setting]), setting.split("=")[0]) == value
 
 
 def test_a_recipe_file_is_read_and_settings_go_over_it(tmp_path: Path) -> None:
@@ -172,3 +172,21 @@ def test_all_keys_are_the_dotted_names_of_the_values() -> None:
     assert {"seed", "training.steps", "preparation.spacing_mm", "network.options", "network.name"} <= keys
     assert "training" not in keys
     assert all(key.split(".")[0] in Recipe.model_fields for key in keys)
+
+
+@pytest.mark.parametrize(
+    ("setting", "key"),
+    [
+        ("preparation.spacing_mm=1", "preparation.spacing_mm"),
+        ("patches.shape=64", "patches.shape"),
+        ("patches.batch=two", "patches.batch"),
+        ("memory_gb=lots", "memory_gb"),
+        ("network.options.features=32", "network.options.features"),
+        ("network.name=5", "network.name"),
+        ("augmentation.mirror_axes=[3]", "augmentation.mirror_axes.0"),
+        ("training=5", "training"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named_with_its_key(setting, key):
+    with pytest.raises(RecipeError, match=f"^{key.replace('.', '[.]')}.*found"):
+        read_wishes("auto", [setting])

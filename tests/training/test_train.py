@@ -6,8 +6,8 @@ from itertools import pairwise
 import pytest
 import torch
 
-from neuraxis.errors import DataError, ResourceError
-from neuraxis.pipelines.steps import job_of_store, prepare_datasets
+from neuraxis.errors import DataError, RecipeError, ResourceError, UsageError
+from neuraxis.pipelines.steps import job_of_store, prepare_datasets, train_store
 from neuraxis.recipe.recipe import TrainingRecipe
 from neuraxis.training.checkpoints import AtomicCheckpointIO
 from neuraxis.training.curves import read_curves
@@ -102,6 +102,27 @@ def test_a_checkpoint_that_is_no_checkpoint_is_refused_and_never_unpickled(tmp_p
     assert not (tmp_path / "executed").exists()
 
 
+def test_a_training_that_diverges_is_told_in_words(store, tmp_path):
+    with pytest.raises(RecipeError, match=r"diverged. Lower training.learning_rate"):
+        train(job(store, tmp_path, learning_rate=1e30, steps=40, warmup_steps=0, clip_norm=1e30))
+
+
+def test_another_fold_in_the_same_folder_is_refused(store, tmp_path):
+    train_store(store, tmp_path / "run", 0, "cpu")
+
+    with pytest.raises(UsageError, match="holds a run with fold = 0, asked for is 1"):
+        train_store(store, tmp_path / "run", 1, "cpu")
+
+
+def test_a_folder_with_other_files_is_left_alone(store, tmp_path):
+    (tmp_path / "checkpoint.pt").write_bytes(b"precious")
+
+    with pytest.raises(UsageError, match="not of a run"):
+        train_store(store, tmp_path, 0, "cpu")
+
+    assert (tmp_path / "checkpoint.pt").read_bytes() == b"precious"
+
+
 def test_speed_is_measured_without_touching_the_run(store, tmp_path):
     seconds, timed = seconds_per_step(job(store, tmp_path / "run"), at_most=0.2)
 
@@ -115,7 +136,7 @@ def test_a_device_that_is_not_there_is_named(store, tmp_path):
         pytest.skip("this machine has a GPU")
     plain = dataclasses.replace(job(store, tmp_path), device="cuda")
 
-    with pytest.raises(ResourceError, match="shows no CUDA device"):
+    with pytest.raises(ResourceError, match="shows no such device"):
         make_trainer(plain, 1, [], AtomicCheckpointIO())
 
 

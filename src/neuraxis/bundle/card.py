@@ -10,6 +10,7 @@ import importlib.metadata
 import json
 import math
 import platform
+import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -236,7 +237,7 @@ def _check_texts(content: Any, source: str) -> None:
 
 
 def _is_plain(text: str) -> bool:
-    return len(text) <= MAX_TEXT and all(sign.isprintable() or sign in "\n\t" for sign in text)
+    return len(text) <= MAX_TEXT and all(unicodedata.category(sign)[0] != "C" or sign in "\n\t" for sign in text)
 
 
 def _writer(raw: dict[str, Any]) -> str:

@@ -85,7 +85,7 @@ def default_run(datasets: tuple[Path, ...], fold: int = 0, repeat: Path | None =
     """
     if repeat is not None:
         return repeat.resolve().with_name(f"{repeat.resolve().name}-repeat")
-    name = "+".join(path.resolve().name for path in datasets)
+    name = "+".join(path.resolve().name for path in datasets)[:150]
     return Path("runs") / (f"{name}-fold-{fold}" if fold else name)
 
 

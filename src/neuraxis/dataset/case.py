@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from neuraxis.volume.formats import nifti
 from neuraxis.volume.grid import SAME_VOXELS
 from neuraxis.volume.memory import copy_reordered
 from neuraxis.volume.volume import Volume
+
+_PLAIN_NAME = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,199}")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,13 @@ class Case:
     subject: str = ""
     site: str = ""
     session: str = ""
+
+    def __post_init__(self) -> None:
+        if not _PLAIN_NAME.fullmatch(self.id):
+            raise DataError(
+                f"{self.id[:60]!a}: is no name of a case, since files are named after it. Needed is a name without "
+                "slashes and control characters that does not begin with a dot; rename the case."
+            )
 
     def read_images(self) -> Volume:
         """Read all channels as one volume (C, X, Y, Z), float32.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +15,8 @@ from neuraxis.dataset.splits import Fold
 from neuraxis.errors import DataError
 from neuraxis.files import sha256
 from neuraxis.workers import map_in_order
+
+log = logging.getLogger("neuraxis")
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,19 @@ def _hash_file(path: Path, size: int, modified: int) -> str:
     return sha256(path)
 
 
+def _joined_folds(parts: Sequence[Dataset]) -> tuple[Fold, ...]:
+    """Join the splits that every dataset brings, fold by fold; none where they do not all bring as many."""
+    counts = {len(part.own_folds) for part in parts}
+    if len(counts) > 1:
+        log.warning("The datasets bring different numbers of splits: none is used, patients are dealt anew.")
+        return ()
+
+    def ids(number: int, side: str) -> tuple[str, ...]:
+        return tuple(f"{part.name}_{id}" for part in parts for id in getattr(part.own_folds[number], side))
+
+    return tuple(Fold(ids(number, "training"), ids(number, "validation")) for number in range(counts.pop()))
+
+
 def merge(datasets: Iterable[Dataset]) -> Dataset:
     """Join datasets of the same channels and labels; each one's name becomes its cases' site and prefix of their ids.
 
@@ -114,6 +130,6 @@ def merge(datasets: Iterable[Dataset]) -> Dataset:
         name="+".join(part.name for part in parts),
         cases=tuple(sorted(cases, key=lambda case: case.id)),
         unlabelled=tuple(unlabelled),
-        own_folds=(),
+        own_folds=_joined_folds(parts),
         notes=tuple(note for part in parts for note in part.notes),
     )

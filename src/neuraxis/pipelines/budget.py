@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
+from neuraxis.errors import UsageError
 from neuraxis.patches.grid import window_starts
 from neuraxis.progress import Progress
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from neuraxis.training.train import TrainingJob
 
 MEASURING_SHARE, LONGEST_MEASURING_S = 0.045, 60.0
-BUNDLE_AND_REPORT_S, SECONDS_PER_CASE, RESERVE = 12.0, 0.15, 0.98
+BUNDLE_AND_REPORT_S, SECONDS_PER_CASE, SECONDS_PER_MEGAVOXEL, RESERVE = 12.0, 0.15, 0.05, 0.98
 HELD_OUT_BATCHES = 8
 
 
@@ -36,6 +38,9 @@ def fix_steps(job: TrainingJob, clock: Clock, most: int | None, progress: Progre
     Measuring ends when at most 5 % of the budget are gone. Kept back is the time for the curves' validations, for
     predicting and scoring the held-out fold, and for bundle and report. More than `most` steps, which the user set, are
     not taken.
+
+    Raises:
+        UsageError: not even one step fits.
     """
     from neuraxis.training.train import seconds_per_step
 
@@ -47,7 +52,13 @@ def fix_steps(job: TrainingJob, clock: Clock, most: int | None, progress: Progre
     validating = job.recipe.training.validations * HELD_OUT_BATCHES * forward_s
     scoring = _scoring_s(job, forward_s / job.recipe.patches.batch)
     room = RESERVE * clock.left_s - validating - scoring - BUNDLE_AND_REPORT_S
-    fitting = max(1, int(room / step_s))
+    fitting = int(room / step_s)
+    if fitting < 1:
+        needed = clock.budget_s - room + 100 * step_s
+        raise UsageError(
+            f"--budget: {clock.budget_s:.0f} s leave no room for a step of {step_s:.3g} s besides preparing. "
+            f"Needed are at least {needed:.0f} s for 100 steps; give more, or leave the budget out."
+        )
     steps = fitting if most is None else min(fitting, most)
     reason = (
         f"{clock.budget_s / 60:.3g} minutes in all leave room for {fitting} steps of {step_s:.3g} s on this machine."
@@ -70,5 +81,6 @@ def _scoring_s(job: TrainingJob, window_s: float) -> float:
     mirrored = 2 ** len(recipe.inference.mirror_axes)
     for id in job.fold.validation:
         windows = len(window_starts(job.store.shape(id), recipe.patches.shape, recipe.inference.overlap))
-        seconds += SECONDS_PER_CASE + windows * mirrored * window_s
+        megavoxels = prod(job.store.way_back(id).source.shape) * (job.channels + len(job.labels.outputs)) / 1e6
+        seconds += SECONDS_PER_CASE + SECONDS_PER_MEGAVOXEL * megavoxels + windows * mirrored * window_s
     return seconds

@@ -18,10 +18,17 @@ from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.splits import Fold, check_folds, hash_folds
 from neuraxis.errors import DataError, UsageError
 from neuraxis.evaluation.scores import Scores
-from neuraxis.files import read_json, write_json, write_text
+from neuraxis.files import read_json, sha256, write_json, write_text
 from neuraxis.hardware import check_device
 from neuraxis.pipelines import budget
-from neuraxis.pipelines.outcome import bundle_network, put_metrics_on_card, score_held_out, training_data, write_outcome
+from neuraxis.pipelines.outcome import (
+    bundle_network,
+    check_card,
+    put_metrics_on_card,
+    score_held_out,
+    training_data,
+    write_outcome,
+)
 from neuraxis.pipelines.run_folder import RunFolder, folds_from_json, folds_to_json, refuse_foreign, writing_in
 from neuraxis.pipelines.steps import Planned, open_datasets, pick_fold, plan_all
 from neuraxis.preparation.prepare import prepare_dataset
@@ -89,6 +96,10 @@ def fit(datasets: Sequence[Path | str], options: FitOptions, progress: Progress 
     read_wishes(options.recipe, options.settings)
     check_device(options.device)
     need("lightning", "train")
+    if options.device not in ("auto", "cpu"):
+        from neuraxis.training.train import find_device
+
+        find_device(options.device)
     paths = [Path(path).resolve() for path in datasets]
     planned = None if (options.into / "run.json").is_file() else _plan_anew(paths, options, progress)
     with writing_in(options.into):
@@ -101,6 +112,7 @@ class _Fit:
     def __init__(self, paths: Sequence[Path], options: FitOptions, progress: Progress, began: float) -> None:
         self.paths, self.options, self.progress, self.began = paths, options, progress, began
         self.run = RunFolder(options.into, _request(paths, options))
+        self.run.note(device=options.device)
         self.run.add_event("started")
 
     def run_all(self, planned: Planned | None) -> FitResult:
@@ -133,7 +145,7 @@ class _Fit:
             self._write_plan(planned)
             return planned.dataset, planned.plan, planned.folds
         dataset = open_datasets(self.paths)
-        if dataset.content_hash() != run.content["data_hash"]:
+        if [dataset.content_hash(), described(dataset)] != [run.content["data_hash"], run.content["described"]]:
             raise DataError(f"{run.folder}: the data changed since this run began. Name another place with --into.")
         recipe = resolve(read_wishes(run.path("recipe.toml")))
         log.info("resuming the run in %s", run.folder)
@@ -147,6 +159,7 @@ class _Fit:
             log.info("plan: %s: %s", key, reason)
         run.note(
             data_hash=planned.dataset.content_hash(),
+            described=described(planned.dataset),
             split_hash=hash_folds(planned.folds),
             seed=planned.plan.recipe.seed,
             reasons=dict(planned.plan.reasons),
@@ -198,6 +211,7 @@ def _request(paths: Sequence[Path], options: FitOptions) -> dict[str, Any]:
     return {
         "datasets": [str(path) for path in paths],
         "recipe": str(options.recipe),
+        "recipe_hash": sha256(Path(options.recipe)) if str(options.recipe).endswith(".toml") else None,
         "settings": list(options.settings),
         "budget_s": options.budget_s,
         "fold": options.fold,
@@ -214,7 +228,23 @@ def _with_repeated(options: FitOptions) -> FitOptions:
     recipe = options.repeat / "recipe.toml"
     if not recipe.is_file() or not (options.repeat / "splits.json").is_file():
         raise UsageError(f"--repeat {options.repeat}: is not the folder of a run (no recipe.toml and splits.json).")
+    _check_repeatable(options.repeat, options.fold)
     return replace(options, recipe=recipe)
+
+
+def _check_repeatable(earlier: Path, fold: int) -> None:
+    content = read_json(earlier / "run.json")
+    held_out = content.get("request", {}).get("fold")
+    if held_out != fold:
+        raise UsageError(f"--repeat {earlier}: held out fold {held_out}. Add --fold {held_out}.")
+    kinds = {event["kind"] for event in content.get("events", [])}
+    if content["request"].get("budget_s") and "steps_fixed" not in kinds:
+        raise UsageError(f"--repeat {earlier}: was stopped before its budget fixed the steps. Resume that run first.")
+
+
+def described(dataset: Dataset) -> dict[str, Any]:
+    """Return what a dataset says of its files: a run cannot go on when it changes."""
+    return {"channels": list(dataset.channels), "labels": dataset.labels.model_dump(mode="json")}
 
 
 def _plan_anew(paths: Sequence[Path], options: FitOptions, progress: Progress) -> Planned:
@@ -229,5 +259,5 @@ def _plan_anew(paths: Sequence[Path], options: FitOptions, progress: Progress) -
         folds = folds_from_json(read_json(options.repeat / "splits.json"))
         check_folds(folds, planned.dataset.cases)
         planned = replace(planned, folds=folds)
-    pick_fold(planned.folds, options.fold)
+    check_card(planned, pick_fold(planned.folds, options.fold), options.fold)
     return planned

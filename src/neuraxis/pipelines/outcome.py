@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from neuraxis.bundle.bundle import BundleParts, ModelBundle, with_metrics, write_bundle
-from neuraxis.bundle.card import Card, Metrics, TrainingData, software_versions
+from neuraxis.bundle.card import Card, Metrics, TrainingData, parse_card, software_versions
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.splits import Fold
 from neuraxis.evaluation.evaluate import evaluate
 from neuraxis.evaluation.scores import Scores
-from neuraxis.files import write_json
-from neuraxis.inference.predictor import Predictor
+from neuraxis.files import sha256, write_json
+from neuraxis.inference.predictor import Predictor, PredictorOptions
 from neuraxis.pipelines.run_folder import RunFolder
 from neuraxis.pipelines.steps import Planned, only
 from neuraxis.progress import Progress
@@ -45,24 +46,21 @@ def training_data(planned: Planned, fold: Fold) -> dict[str, Any]:
     }
 
 
+def check_card(planned: Planned, fold: Fold, number: int) -> None:
+    """Make sure, before anything is trained, that the bundle's card can hold what the data say.
+
+    Raises:
+        BundleError: with what it cannot hold.
+    """
+    facts = {"training_data": training_data(planned, fold), "data_hash": "", "split_hash": ""}
+    parse_card(_card(facts, planned.dataset, planned.plan.recipe, number).to_json().encode(), planned.dataset.name)
+
+
 def bundle_network(run: RunFolder, dataset: Dataset, recipe: Recipe, network: Any, fold: int) -> Path:
     """Export the trained network and write `model.nxb`; its card bears no scores yet."""
     from neuraxis.bundle.export import export_fold
 
-    card = Card(
-        name=f"{dataset.name}-{recipe.name}",
-        summary=recipe.summary,
-        labels=dataset.labels,
-        channels=dataset.channels,
-        modality=dataset.modality,
-        recipe=recipe,
-        folds=(fold,),
-        training_data=TrainingData.model_validate(run.content["training_data"]),
-        intended_use=f"Research: {', '.join(dataset.labels.scored)} on {', '.join(dataset.channels)}.",
-        limits=LIMITS,
-        data_hash=run.content["data_hash"],
-        split_hash=run.content["split_hash"],
-    )
+    card = _card(run.content, dataset, recipe, fold)
     parts = run.path("bundle-parts")
     files = export_fold(network, recipe, dataset.channels, fold, parts)
     path = write_bundle(BundleParts(card, (files,)), run.path("model.nxb"), overwrite=True)
@@ -70,16 +68,36 @@ def bundle_network(run: RunFolder, dataset: Dataset, recipe: Recipe, network: An
     return path
 
 
+def _card(facts: Mapping[str, Any], dataset: Dataset, recipe: Recipe, fold: int) -> Card:
+    return Card(
+        name=f"{dataset.name}-{recipe.name}"[:200],
+        summary=recipe.summary,
+        labels=dataset.labels,
+        channels=dataset.channels,
+        modality=dataset.modality,
+        recipe=recipe,
+        folds=(fold,),
+        training_data=TrainingData.model_validate(facts["training_data"]),
+        intended_use=f"Research: {', '.join(dataset.labels.scored)} on {', '.join(dataset.channels)}.",
+        limits=LIMITS,
+        data_hash=facts["data_hash"],
+        split_hash=facts["split_hash"],
+    )
+
+
 def score_held_out(run: RunFolder, dataset: Dataset, fold: Fold, bundle: ModelBundle, progress: Progress) -> Scores:
     """Predict the held-out cases as a user would, with the bundle and its default runtime, and score them.
 
-    Predictions that are there already are kept.
+    Predictions that the same weights made are kept.
     """
     held_out = only(dataset, fold.validation)
-    folder = run.path("predictions")
+    folder, weights = run.path("predictions"), sha256(bundle.folds[0].weights)
+    if run.content.get("predicted_with") != weights:
+        shutil.rmtree(folder, ignore_errors=True)
+        run.note(predicted_with=weights)
     open_cases = [case for case in held_out.cases if not (folder / f"{case.id}.json").is_file()]
     if open_cases:
-        predictor = Predictor(bundle)
+        predictor = Predictor(bundle, PredictorOptions(device=run.content["device"]))
         with progress.stage("predict the held-out fold", len(held_out.cases)) as stage:
             stage.advance(len(held_out.cases) - len(open_cases))
             scans = map_in_order(lambda case: case.read_images(), open_cases, workers=1)

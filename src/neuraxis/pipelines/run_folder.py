@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import logging
 import platform
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -81,6 +83,7 @@ class RunFolder:
             return content
         content = {
             "request": request,
+            "command": sys.argv,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": software_versions(),
             "machine": {"system": platform.platform(), "processor": platform.machine(), "threads": usable_cores()},
@@ -91,25 +94,29 @@ class RunFolder:
 
 
 def refuse_foreign(folder: Path) -> None:
-    """Refuse a place for a new run that is a file, or a folder with other files in it.
+    """Refuse a place for a new run that is a file, or a folder with other files in it; a run that is there is none.
 
     Raises:
         UsageError: with what is in the way.
     """
     if folder.is_file():
         raise UsageError(f"{folder}: is a file. Name a folder with --into.")
+    if (folder / "run.json").is_file():
+        return
     if folder.is_dir() and any(path.name not in (".lock", "log.txt") for path in folder.iterdir()):
         raise UsageError(f"{folder}: holds files that are not of a run. Name another place with --into.")
 
 
 @contextmanager
 def writing_in(folder: Path) -> Iterator[None]:
-    """Hold the run's folder for this process alone, and append the log to its `log.txt`.
+    """Hold the run's folder for this process alone, clear what a killed one left, and append the log to `log.txt`.
 
     Raises:
         ResourceError: another process works in it.
     """
     with folder_lock(folder):
+        for left in [*folder.rglob(".part-*")]:
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
         handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         before = log.level

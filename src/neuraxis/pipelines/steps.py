@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from neuraxis.dataset.check import Finding, refuse_errors
 from neuraxis.dataset.dataset import Dataset, merge
@@ -15,9 +15,9 @@ from neuraxis.dataset.labels import Labels
 from neuraxis.dataset.layouts.recognise import open_dataset
 from neuraxis.dataset.splits import Fold, check_folds, split_by_patient
 from neuraxis.errors import DataError, UsageError
-from neuraxis.files import read_json, write_json, write_text
+from neuraxis.files import folder_lock, read_json, sha256, write_json, write_text
 from neuraxis.hardware import check_device
-from neuraxis.pipelines.run_folder import folds_from_json, folds_to_json, writing_in
+from neuraxis.pipelines.run_folder import RunFolder, folds_from_json, folds_to_json, refuse_foreign, writing_in
 from neuraxis.preparation.prepare import prepare_dataset
 from neuraxis.preparation.store import Store
 from neuraxis.progress import Progress, Silent
@@ -115,21 +115,24 @@ def prepare_datasets(
     planned = plan_all(paths, recipe, settings, progress)
     if into.is_dir() and any(into.iterdir()) and not (into / MANIFEST).is_file():
         raise UsageError(f"{into}: holds files that are not of a store. Name another place with --into.")
-    write_manifest(planned.dataset, planned.folds, into)
-    write_text(into / RECIPE, planned.plan.to_toml())
-    return prepare_dataset(planned.dataset, planned.plan.recipe.preparation, into, progress)
+    manifest, recipe = store_manifest(planned.dataset, planned.folds), planned.plan.to_toml()
+    if (into / MANIFEST).is_file() and read_json(into / MANIFEST) != manifest:
+        raise UsageError(f"{into}: holds the store of another dataset or other splits. Name another place with --into.")
+    with folder_lock(into):
+        write_json(into / MANIFEST, manifest)
+        write_text(into / RECIPE, recipe)
+        return prepare_dataset(planned.dataset, planned.plan.recipe.preparation, into, progress)
 
 
-def write_manifest(dataset: Dataset, folds: tuple[Fold, ...], into: Path) -> None:
-    """Write what training needs to know of the dataset beside its prepared cases."""
-    content = {
+def store_manifest(dataset: Dataset, folds: tuple[Fold, ...]) -> dict[str, Any]:
+    """Return what training needs to know of the dataset beside its prepared cases."""
+    return {
         "name": dataset.name,
         "channels": list(dataset.channels),
         "modality": dataset.modality,
         "labels": dataset.labels.model_dump(mode="json"),
         "folds": folds_to_json(folds),
     }
-    write_json(into / MANIFEST, content)
 
 
 def train_store(store: Path, into: Path, fold: int = 0, device: str = "auto", progress: Progress | None = None) -> Path:
@@ -140,14 +143,18 @@ def train_store(store: Path, into: Path, fold: int = 0, device: str = "auto", pr
 
     Raises:
         DataError: the folder is not a store.
-        UsageError: it has no such fold.
+        UsageError: it has no such fold, or `into` holds another run or other files.
     """
     need("lightning", "train")
     from neuraxis.training.train import train
 
     check_device(device)
     job = job_of_store(store, into, fold, device)
+    request = {"store": str(store.resolve()), "fold": fold}
+    request |= {name: sha256(store / name) for name in (RECIPE, MANIFEST)}
+    refuse_foreign(into)
     with writing_in(into):
+        RunFolder(into, request)
         train(job, progress)
     return into
 

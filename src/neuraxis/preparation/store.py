@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from neuraxis.errors import DataError
-from neuraxis.files import read_json, write_json
+from neuraxis.files import read_json, sync, write_json
 from neuraxis.preparation.prepared import Prepared, WayBack
 
 FOREGROUND_VOXELS = 4096
@@ -65,11 +65,15 @@ class Store:
                     cparams=settings,
                 )
             np.save(part / "foreground.npy", _foreground(id, prepared.target), allow_pickle=False)
+            for name in ("image.b2nd", "target.b2nd", "foreground.npy"):
+                sync(part / name)
+            part.chmod(0o755)
             write_json(part / "case.json", {"id": id, "key": key, "way_back": prepared.way_back.to_dict()})
             final = self.folder / id
             if final.exists():
                 shutil.rmtree(final)
             part.rename(final)
+            sync(self.folder)
         finally:
             shutil.rmtree(part, ignore_errors=True)
         self._open.pop(id, None)

@@ -15,6 +15,7 @@ import numpy as np
 
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.fingerprint import Fingerprint
+from neuraxis.errors import RecipeError, suggest
 from neuraxis.networks import topology
 from neuraxis.recipe.recipe import Recipe
 from neuraxis.recipe.wishes import Wishes, leaves, look_up, overlay, resolve
@@ -107,6 +108,11 @@ class _Planner:
         return float(x), float(y), float(z)
 
     def _normalisation(self) -> None:
+        for group in ("normalisation", "intensity"):
+            for name in look_up(self.wishes, f"preparation.{group}") or {}:
+                if name not in self.dataset.channels:
+                    known = suggest(name, self.dataset.channels)
+                    raise RecipeError(f"preparation.{group}: the data have no channel '{name}'. {known}")
         for channel in self.dataset.channels:
             modality = self.dataset.modality.get(channel, "MRI").upper()
             crop = self.decided["preparation"]["crop"] == "nonzero"
@@ -210,7 +216,7 @@ class _Planner:
         else:
             degrees, reason = [15.0, 15.0, 15.0], "About every axis; patients lie a little differently."
         self._choose("augmentation.rotation_deg", degrees, reason)
-        sided = [name for name in self.dataset.labels.names if set(re.split(r"[^a-z]+", name.lower())) & SIDES]
+        sided = [name for name in self.dataset.labels.names if _names_a_side(name)]
         mirrored: list[int] = [] if sided else [0]
         reason = (
             f"'{sided[0]}' is a side: a mirror would swap it." if sided else "No label names a side: left may be right."
@@ -218,12 +224,18 @@ class _Planner:
         self._choose("augmentation.mirror_axes", mirrored, reason)
 
     def _splits(self) -> None:
-        if self.dataset.own_folds:
+        if self.dataset.own_folds and look_up(self.wishes, "splits.own") is not False:
             self.reasons["splits.own"] = f"The data bring {len(self.dataset.own_folds)} splits; they are used."
             return
         patients = len({case.subject or case.id for case in self.dataset.cases})
         folds = max(2, min(5, patients))
         self._choose("splits.folds", folds, f"{patients} patients are dealt to {folds} folds, each patient to one.")
+
+
+def _names_a_side(label: str) -> bool:
+    """Tell whether a label is one of a left and a right, such as 'LeftPutamen', 'thalamus-L' or 'lh_cortex'."""
+    words = {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", label)}
+    return bool(words & SIDES or re.search("left|right", label, re.IGNORECASE))
 
 
 def _by(shape: Triple) -> str:

@@ -10,11 +10,14 @@ import re
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from neuraxis.errors import UnknownName
+from neuraxis.losses.catalog import LOSSES
 from neuraxis.networks.catalog import OPTIONS
 
 Triple = tuple[int, int, int]
+Axis = Literal[0, 1, 2]
 Normalisation = Literal["zscore", "zscore_nonzero", "ct", "percentile", "none"]
 
 
@@ -115,7 +118,7 @@ class AugmentationRecipe(Part):
     affine_probability: float = Field(0.3, ge=0, le=1)
     rotation_deg: tuple[float, float, float] = (15.0, 15.0, 15.0)
     scale: tuple[float, float] = (0.8, 1.25)
-    mirror_axes: tuple[int, ...] = ()
+    mirror_axes: tuple[Axis, ...] = ()
     noise_probability: float = Field(0.1, ge=0, le=1)
     noise: float = Field(0.3, ge=0)
     blur_probability: float = Field(0.15, ge=0, le=1)
@@ -126,6 +129,13 @@ class AugmentationRecipe(Part):
     contrast: tuple[float, float] = (0.75, 1.25)
     gamma_probability: float = Field(0.2, ge=0, le=1)
     gamma: tuple[float, float] = (0.7, 1.5)
+
+    @field_validator("scale", "brightness", "contrast", "gamma")
+    @classmethod
+    def _is_range(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < value[0] <= value[1]:
+            raise ValueError("a range of factors needs 0 < low <= high")
+        return value
 
 
 class NetworkRecipe(Part):
@@ -165,6 +175,13 @@ class LossRecipe(Part):
     entropy_weight: float = Field(1.0, ge=0)
     batch_dice: bool = True
     deep_supervision: bool = True
+
+    @field_validator("name")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        if value not in LOSSES.names():
+            raise UnknownName("loss", value, LOSSES.names())
+        return value
 
 
 class TrainingRecipe(Part):
@@ -208,7 +225,7 @@ class InferenceRecipe(Part):
     """
 
     overlap: float = Field(0.5, ge=0, le=0.9)
-    mirror_axes: tuple[int, ...] = ()
+    mirror_axes: tuple[Axis, ...] = ()
 
 
 class Recipe(Part):

@@ -13,9 +13,10 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 from neuraxis.errors import RecipeError, UnknownName
 from neuraxis.networks.catalog import OPTIONS
@@ -124,9 +125,23 @@ def _check_branch(model: type[BaseModel], wishes: Mapping[str, Any], prefix: str
     for key, value in wishes.items():
         if key not in model.model_fields:
             raise RecipeError(f"No recipe has the key '{prefix}{key}'. {_nearest_key(prefix, key, model)}")
-        inner = _model_of(model.model_fields[key].annotation)
+        field = model.model_fields[key]
+        inner = _model_of(field.annotation)
         if inner is not None and isinstance(value, Mapping):
             _check_branch(inner, value, f"{prefix}{key}.")
+        else:
+            _check_value(field, value, prefix + key)
+
+
+def _check_value(field: FieldInfo, value: Any, key: str) -> None:
+    """Raise `RecipeError` where a wish is not of its key's type or range."""
+    try:
+        kind: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+        TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join([key, *map(str, first["loc"])])
+        raise RecipeError(f"{where}: {first['msg']} (found {_short(first['input'])}).") from error
 
 
 def _nearest_key(prefix: str, key: str, model: type[BaseModel]) -> str:

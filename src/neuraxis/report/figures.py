@@ -75,14 +75,14 @@ def overlay_png(overlays: Sequence[Overlay], path: Path, width_inches: float = 9
     matplotlib, figures = _matplotlib()
     drawn = [slices(overlay) for overlay in overlays]
     columns = max(len(planes) for planes in drawn)
-    height = (width_inches / columns + 0.25) * len(drawn) + 0.3
+    height = (width_inches / columns + 0.4) * len(drawn) + 0.3
     figure = figures.Figure((width_inches, height), layout="constrained", facecolor=GROUND)
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.0, hspace=0.0)
     for row, (overlay, planes) in enumerate(zip(overlays, drawn, strict=True)):
         for column, one in enumerate(planes):
             axes = figure.add_subplot(len(drawn), columns, row * columns + column + 1, facecolor="black")
             _draw(axes, one, overlay)
-            title = f"{overlay.case}   {overlay.caption}" if column == 0 else one.plane
+            title = f"{overlay.case}\n{overlay.caption}: {one.plane}" if column == 0 else f"\n{one.plane}"
             axes.set_title(title, color=TEXT, fontsize=9, loc="left", parse_math=False)
     judged = any(overlay.reference is not None for overlay in overlays)
     names = [name for name in OUTLINE_COLOURS if judged or name != "reference"]

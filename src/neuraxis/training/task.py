@@ -13,6 +13,7 @@ import lightning as L
 import torch
 from torch import nn
 
+from neuraxis.errors import RecipeError
 from neuraxis.losses.catalog import LOSSES
 from neuraxis.losses.compound import DeepSupervision
 from neuraxis.networks.catalog import NETWORKS
@@ -122,7 +123,7 @@ class SegmentationTask(L.LightningModule):
         """Return the loss of a batch.
 
         Raises:
-            FloatingPointError: it is not finite.
+            RecipeError: it is not finite.
         """
         images, targets, step = batch
         if self.recipe.network.options.get("flat_axis") is None:
@@ -133,7 +134,10 @@ class SegmentationTask(L.LightningModule):
         loss = self.loss(logits, targets)
         value = float(loss.detach())
         if not math.isfinite(value):
-            raise FloatingPointError(f"The loss is {value} at step {step}.")
+            raise RecipeError(
+                f"The loss is {value} at step {step}: the training diverged. Lower training.learning_rate (now "
+                f"{self.recipe.training.learning_rate:g}), or set training.precision=fp32, in a new --into."
+            )
         self.loss_sum, self.loss_count = self.loss_sum + value, self.loss_count + 1
         return loss
 

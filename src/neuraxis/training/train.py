@@ -14,6 +14,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from neuraxis.dataset.labels import Labels
 from neuraxis.dataset.splits import Fold
@@ -87,7 +88,11 @@ def train(
             callbacks = [curves, Stopping(lambda: stop() or interruption.came), Telling(stage, curves)]
             callbacks.append(Checkpoints(checkpoint, recipe.training.checkpoint_minutes, steps))
             trainer = make_trainer(job, steps - task.first_step, callbacks, files)
-            _run(trainer, task, loader)
+            try:
+                _run(trainer, task, loader)
+            except SystemExit:  # Lightning's own answer to SIGTERM
+                if not interruption.came:
+                    raise
             if task.step < steps:
                 files.save_checkpoint(task.progress(), checkpoint)
     return task
@@ -113,7 +118,7 @@ def make_trainer(job: TrainingJob, steps: int, callbacks: list[L.Callback], file
         ResourceError: the device is not there.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    accelerator, devices = _device(job.device)
+    accelerator, devices = find_device(job.device)
     return L.Trainer(
         max_steps=steps,
         max_epochs=-1,
@@ -121,7 +126,8 @@ def make_trainer(job: TrainingJob, steps: int, callbacks: list[L.Callback], file
         devices=devices,
         precision=_precision(job.recipe.training.precision, accelerator),
         callbacks=callbacks,
-        plugins=[files],
+        plugins=[files, LightningEnvironment()],
+        default_root_dir=job.folder,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -171,19 +177,30 @@ def _run(trainer: L.Trainer, task: SegmentationTask, loader: Any) -> None:
             ) from error
 
 
-def _device(name: str) -> tuple[str, Any]:
+def find_device(name: str) -> tuple[str, Any]:
+    """Return Lightning's name and number for a device such as "auto" or "cuda:1".
+
+    Raises:
+        ResourceError: this machine does not have it.
+    """
     kind, _, number = name.partition(":")
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    if kind == "cuda" and not torch.cuda.is_available():
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.device_count() > int(number or 0),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not there[kind]:
         raise ResourceError(
-            "--device cuda: this machine shows no CUDA device. Use --device cpu, or look at: neuraxis doctor"
+            f"--device {name}: this machine shows no such device. Use --device cpu, or look at: neuraxis doctor"
         )
     return ("gpu" if kind == "cuda" else kind), ([int(number)] if number.isdigit() else 1)
 
 
 def _precision(wish: str, accelerator: str) -> Any:
     if wish == "auto":
-        has = processor_has_bf16() if accelerator == "cpu" else accelerator == "gpu" and torch.cuda.is_bf16_supported()
+        on_gpu = accelerator == "gpu" and torch.cuda.is_bf16_supported(including_emulation=False)
+        has = processor_has_bf16() if accelerator == "cpu" else on_gpu
         return "bf16-mixed" if has else "32-true"
     return "bf16-mixed" if wish == "bf16" else "32-true"

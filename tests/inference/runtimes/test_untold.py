@@ -25,6 +25,22 @@ def test_starting_openvino_tells_nobody_and_leaves_nothing_at_home(tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_signal_finds_its_stack_when_runtimes_came_and_went() -> None:
+    """Two engines that go in the order in which they came leave the next signal a stack that is gone."""
+    script = (
+        "import gc, os, signal\n"
+        "from neuraxis.inference.runtimes.untold import engine\n"
+        "first = engine(); first.get_property('CPU', 'FULL_DEVICE_NAME')\n"
+        "second = engine(); second.get_property('CPU', 'FULL_DEVICE_NAME')\n"
+        "del first; gc.collect(); del second; gc.collect()\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: print('handled', flush=True))\n"
+        "os.kill(os.getpid(), signal.SIGUSR1)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout) == (0, "handled\n")
+
+
 def test_nobody_else_imports_openvino() -> None:
     pattern = re.compile(r"^\s*(import openvino|from openvino)", re.MULTILINE)
     found = [path.name for path in SOURCE.rglob("*.py") if pattern.search(path.read_text("utf-8"))]

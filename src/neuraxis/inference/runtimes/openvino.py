@@ -23,7 +23,7 @@ from neuraxis.files import cache_folder
 from neuraxis.hardware import processor_has_bf16, usable_cores
 from neuraxis.inference.runtimes import compiled
 from neuraxis.inference.runtimes.options import RuntimeOptions, fold_of, short_reason
-from neuraxis.inference.runtimes.untold import openvino
+from neuraxis.inference.runtimes.untold import engine, openvino
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class OpenVinoRuntime:
             "INFERENCE_NUM_THREADS": options.threads or usable_cores(),
             "ENABLE_CPU_PINNING": False,
         }
-        core = openvino.Core()
+        core = engine()
         name = _key(core, f"{bundle.hash}|{fold.index}", settings)
         place = (options.cache or cache_folder()) / "openvino" / f"{name}{compiled.SUFFIX}"
         self._blob = compiled.load(place)  # the network reads its weights from it as long as it lives

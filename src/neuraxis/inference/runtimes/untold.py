@@ -8,6 +8,7 @@ and can be imported by its name later.
 """
 
 import sys
+from functools import cache
 
 _CONVERTER = "openvino.tools.ovc"
 _LOADED_BEFORE = "openvino" in sys.modules  # by somebody who may want all of it
@@ -21,4 +22,16 @@ import openvino  # noqa: E402
 if not _LOADED_BEFORE:
     del sys.modules[_CONVERTER]
 
-__all__ = ["openvino"]
+
+@cache
+def engine() -> openvino.Core:
+    """Return OpenVINO's engine, one for the life of the process.
+
+    An engine gives the thread that makes it a stack for signals and takes it away when it goes. Where two go in the
+    order in which they came, the second puts back the stack of the first, which is gone: the next signal, Ctrl-C say,
+    ends the process with a segmentation fault (OpenVINO 2026.4).
+    """
+    return openvino.Core()
+
+
+__all__ = ["engine", "openvino"]

@@ -102,7 +102,9 @@ def write(path: Path, volume: Volume, overwrite: bool = True) -> None:
 
 def _header_for(array: np.ndarray, stored: Stored) -> Header:
     header: Header = stored.header.copy() if stored.header is not None else Header()
-    header.describe_voxels(array.dtype, array.shape)
+    trailing = stored.header["dim"][4 : 1 + int(stored.header["dim"][0])] if stored.header is not None else ()
+    ones = (1,) * len(trailing) if array.ndim == 3 and all(size == 1 for size in trailing) else ()
+    header.describe_voxels(array.dtype, (*array.shape, *ones))
     if stored.header is None:
         header.set_affine(stored.grid.affine)
     else:
