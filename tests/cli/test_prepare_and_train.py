@@ -23,9 +23,9 @@ def test_every_option_reaches_the_training(tmp_path: Path, monkeypatch, capsys) 
 
     def fake(store, into, fold, device, progress):
         calls.append((store, into, fold, device))
-        return into
+        return into / "model.nxb"
 
     monkeypatch.setattr(steps, "train_store", fake)
     assert main.run(["train", "prepared", "--into", "runs/a", "--fold", "3", "--device", "cuda:1"]) == 0
     assert calls == [(Path("prepared"), Path("runs/a"), 3, "cuda:1")]
-    assert "trained  runs/a" in capsys.readouterr().out
+    assert "model  runs/a/model.nxb" in capsys.readouterr().out

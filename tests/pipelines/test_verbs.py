@@ -50,8 +50,9 @@ def test_the_steps_take_what_the_step_before_returned(toy: Path, tmp_path: Path,
     store = nx.prepare(dataset, plan, into=tmp_path / "prepared")
     assert len(store.ids()) == 5
     asked = []
-    monkeypatch.setattr(steps, "train_store", lambda *arguments: asked.append(arguments) or arguments[1])
-    assert nx.train(store, into=tmp_path / "run", fold=1) == tmp_path / "run"
+    bundle = Path(__file__).parents[1] / "bundle" / "fixtures" / "schema-1.nxb"
+    monkeypatch.setattr(steps, "train_store", lambda *arguments: asked.append(arguments) or bundle)
+    assert nx.train(store, into=tmp_path / "run", fold=1).path == bundle
     assert asked == [(tmp_path / "prepared", tmp_path / "run", 1, "auto", None)]
     assert resolve(read_wishes(tmp_path / "prepared" / "recipe.toml")) == plan.recipe
 

@@ -6,13 +6,16 @@ from itertools import pairwise
 import pytest
 import torch
 
+from neuraxis.bundle.bundle import open_bundle
 from neuraxis.errors import DataError, RecipeError, ResourceError, UsageError
+from neuraxis.inference.predictor import Predictor, PredictorOptions
 from neuraxis.pipelines.steps import job_of_store, prepare_datasets, train_store
 from neuraxis.recipe.recipe import TrainingRecipe
 from neuraxis.training.checkpoints import AtomicCheckpointIO
 from neuraxis.training.curves import read_curves
 from neuraxis.training.task import learning_rate
 from neuraxis.training.train import make_trainer, seconds_per_step, train
+from neuraxis.volume.formats import nifti
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +115,18 @@ def test_another_fold_in_the_same_folder_is_refused(store, tmp_path):
 
     with pytest.raises(UsageError, match="holds a run with fold = 0, asked for is 1"):
         train_store(store, tmp_path / "run", 1, "cpu")
+
+
+def test_a_store_trains_into_a_bundle_that_segments(store, toy_dataset, tmp_path):
+    bundle = open_bundle(train_store(store, tmp_path / "run", 1, "cpu"))
+
+    found = Predictor(bundle, PredictorOptions(cache=tmp_path)).predict(
+        nifti.read(toy_dataset / "imagesTr" / "toy_00_0000.nii.gz")
+    )
+
+    assert bundle.folds[0].index == 1
+    assert bundle.card["metrics"]["structures"] == {}
+    assert found.segmentation.grid.shape == (20, 18, 16)
 
 
 def test_a_folder_with_other_files_is_left_alone(store, tmp_path):

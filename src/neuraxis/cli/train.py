@@ -39,7 +39,7 @@ def train(
     with display(output) as progress:
         trained = train_store(store, into, fold, device, progress)
     if output.json:
-        show_json({"run": into, "fold": fold, "result": trained})
+        show_json({"run": into, "fold": fold, "bundle": trained})
     else:
-        show(f"trained  {trained or into}")
+        show(f"model  {trained}\n\nNext: neuraxis segment SCAN --model {trained} --into OUT")
     return 0

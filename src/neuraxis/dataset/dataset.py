@@ -58,6 +58,11 @@ class Dataset:
                 return case
         raise KeyError(id)
 
+    def only(self, ids: Iterable[str]) -> Dataset:
+        """Return the dataset with these labelled cases alone."""
+        wanted = set(ids)
+        return replace(self, cases=tuple(case for case in self.cases if case.id in wanted))
+
     def content_hashes(self) -> dict[str, str]:
         """Return for each labelled case a hash of its files' bytes, computed by threads."""
         hashes = map_in_order(_hash_case, self.cases)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuraxis.bundle.bundle import open_bundle
+from neuraxis.bundle.card import Card
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.splits import Fold, check_folds, hash_folds
 from neuraxis.errors import DataError, UsageError
@@ -23,14 +24,12 @@ from neuraxis.hardware import check_device
 from neuraxis.pipelines import budget
 from neuraxis.pipelines.outcome import (
     bundle_network,
-    check_card,
     put_metrics_on_card,
     score_held_out,
-    training_data,
     write_outcome,
 )
 from neuraxis.pipelines.run_folder import RunFolder, folds_from_json, folds_to_json, refuse_foreign, writing_in
-from neuraxis.pipelines.steps import Planned, open_datasets, pick_fold, plan_all
+from neuraxis.pipelines.steps import Planned, draft_card, open_datasets, pick_fold, plan_all
 from neuraxis.preparation.prepare import prepare_dataset
 from neuraxis.progress import Progress, Silent
 from neuraxis.recipe.planner import WISHED, Plan
@@ -163,7 +162,7 @@ class _Fit:
             split_hash=hash_folds(planned.folds),
             seed=planned.plan.recipe.seed,
             reasons=dict(planned.plan.reasons),
-            training_data=training_data(planned, pick_fold(planned.folds, self.options.fold)),
+            card=draft_card(planned, self.options.fold).model_dump(mode="json"),
             findings=[finding.to_dict() for finding in planned.findings],
         )
         write_json(run.path("splits.json"), folds_to_json(planned.folds))
@@ -185,7 +184,9 @@ class _Fit:
         plan = self._fix_steps(job, plan)
         log.info("training %d steps", plan.recipe.training.steps)
         task = train(replace(job, recipe=plan.recipe), self.progress)
-        bundle_network(self.run, dataset, plan.recipe, task.shipped_network(), self.options.fold)
+        about = {key: value for key, value in self.run.content["card"].items() if key not in ("created", "versions")}
+        card = Card.model_validate({**about, "recipe": plan.recipe.model_dump(mode="json")})
+        bundle_network(card, task.shipped_network(), self.run.folder)
         return plan
 
     def _fix_steps(self, job: TrainingJob, plan: Plan) -> Plan:
@@ -259,5 +260,5 @@ def _plan_anew(paths: Sequence[Path], options: FitOptions, progress: Progress) -
         folds = folds_from_json(read_json(options.repeat / "splits.json"))
         check_folds(folds, planned.dataset.cases)
         planned = replace(planned, folds=folds)
-    check_card(planned, pick_fold(planned.folds, options.fold), options.fold)
+    draft_card(planned, options.fold)
     return planned

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from neuraxis.bundle.bundle import BundleParts, ModelBundle, with_metrics, write_bundle
-from neuraxis.bundle.card import Card, Metrics, TrainingData, parse_card, software_versions
+from neuraxis.bundle.card import Card, Metrics, software_versions
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.splits import Fold
 from neuraxis.evaluation.evaluate import evaluate
@@ -16,73 +15,24 @@ from neuraxis.evaluation.scores import Scores
 from neuraxis.files import sha256, write_json
 from neuraxis.inference.predictor import Predictor, PredictorOptions
 from neuraxis.pipelines.run_folder import RunFolder
-from neuraxis.pipelines.steps import Planned, only
 from neuraxis.progress import Progress
 from neuraxis.recipe.planner import Plan
-from neuraxis.recipe.recipe import Recipe
 from neuraxis.report.evaluation_report import RunReport, choose_cases, write_run_report
 from neuraxis.report.figures import curves_png, overlay_png
 from neuraxis.report.overlays import Overlay
 from neuraxis.training.curves import read_curves
 from neuraxis.workers import map_in_order
 
-LIMITS = (
-    "Scores come from one held-out fold of the training data's own sites; other scanners may do worse.",
-    "No case outside the training data's anatomy, contrast and spacing was tried.",
-)
 
-
-def training_data(planned: Planned, fold: Fold) -> dict[str, Any]:
-    """Return what the card says of the data, JSON-able."""
-    cases = [planned.dataset.case(id) for id in fold.training]
-    sites = {case.site for case in cases if case.site}
-    return {
-        "datasets": [planned.dataset.name],
-        "cases": len(cases),
-        "patients": len({case.subject or case.id for case in cases}),
-        "sites": sorted(sites),
-        "median_shape": [float(size) for size in planned.fingerprint.median_shape],
-        "median_spacing_mm": [float(size) for size in planned.fingerprint.median_spacing_mm],
-    }
-
-
-def check_card(planned: Planned, fold: Fold, number: int) -> None:
-    """Make sure, before anything is trained, that the bundle's card can hold what the data say.
-
-    Raises:
-        BundleError: with what it cannot hold.
-    """
-    facts = {"training_data": training_data(planned, fold), "data_hash": "", "split_hash": ""}
-    parse_card(_card(facts, planned.dataset, planned.plan.recipe, number).to_json().encode(), planned.dataset.name)
-
-
-def bundle_network(run: RunFolder, dataset: Dataset, recipe: Recipe, network: Any, fold: int) -> Path:
-    """Export the trained network and write `model.nxb`; its card bears no scores yet."""
+def bundle_network(card: Card, network: Any, into: Path) -> Path:
+    """Export the trained network of the card's one fold and write `model.nxb` in the folder `into`."""
     from neuraxis.bundle.export import export_fold
 
-    card = _card(run.content, dataset, recipe, fold)
-    parts = run.path("bundle-parts")
-    files = export_fold(network, recipe, dataset.channels, fold, parts)
-    path = write_bundle(BundleParts(card, (files,)), run.path("model.nxb"), overwrite=True)
+    parts = into / "bundle-parts"
+    files = export_fold(network, card.recipe, card.channels, card.folds[0], parts)
+    path = write_bundle(BundleParts(card, (files,)), into / "model.nxb", overwrite=True)
     shutil.rmtree(parts)
     return path
-
-
-def _card(facts: Mapping[str, Any], dataset: Dataset, recipe: Recipe, fold: int) -> Card:
-    return Card(
-        name=f"{dataset.name}-{recipe.name}"[:200],
-        summary=recipe.summary,
-        labels=dataset.labels,
-        channels=dataset.channels,
-        modality=dataset.modality,
-        recipe=recipe,
-        folds=(fold,),
-        training_data=TrainingData.model_validate(facts["training_data"]),
-        intended_use=f"Research: {', '.join(dataset.labels.scored)} on {', '.join(dataset.channels)}.",
-        limits=LIMITS,
-        data_hash=facts["data_hash"],
-        split_hash=facts["split_hash"],
-    )
 
 
 def score_held_out(run: RunFolder, dataset: Dataset, fold: Fold, bundle: ModelBundle, progress: Progress) -> Scores:
@@ -90,7 +40,7 @@ def score_held_out(run: RunFolder, dataset: Dataset, fold: Fold, bundle: ModelBu
 
     Predictions that the same weights made are kept.
     """
-    held_out = only(dataset, fold.validation)
+    held_out = dataset.only(fold.validation)
     folder, weights = run.path("predictions"), sha256(bundle.folds[0].weights)
     if run.content.get("predicted_with") != weights:
         shutil.rmtree(folder, ignore_errors=True)
@@ -158,7 +108,7 @@ def _overlay(run: RunFolder, dataset: Dataset, id: str, caption: str) -> Overlay
 
 
 def _described(run: RunFolder, dataset: Dataset) -> dict[str, Any]:
-    data = run.content["training_data"]
+    data = run.content["card"]["training_data"]
     return {
         "name": dataset.name,
         "layout": dataset.layout,

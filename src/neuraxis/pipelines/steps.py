@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neuraxis.bundle.card import Card, TrainingData, parse_card
 from neuraxis.dataset.check import Finding, refuse_errors
 from neuraxis.dataset.dataset import Dataset, merge
 from neuraxis.dataset.fingerprint import Fingerprint, examine
-from neuraxis.dataset.labels import Labels
 from neuraxis.dataset.layouts.recognise import open_dataset
-from neuraxis.dataset.splits import Fold, check_folds, split_by_patient
+from neuraxis.dataset.splits import Fold, check_folds, hash_folds, split_by_patient
 from neuraxis.errors import DataError, UsageError
 from neuraxis.files import folder_lock, read_json, sha256, write_json, write_text
 from neuraxis.hardware import check_device
@@ -24,7 +24,7 @@ from neuraxis.progress import Progress, Silent
 from neuraxis.recipe.planner import Plan
 from neuraxis.recipe.planner import plan as plan_recipe
 from neuraxis.recipe.recipe import Recipe
-from neuraxis.recipe.wishes import read_wishes, resolve
+from neuraxis.recipe.wishes import read_wishes
 from neuraxis.registry import need
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("neuraxis")
 MANIFEST, RECIPE = "store.json", "recipe.toml"
+LIMITS = (
+    "Scores come from one held-out fold of the training data's own sites; other scanners may do worse.",
+    "No case outside the training data's anatomy, contrast and spacing was tried.",
+)
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,40 @@ def plan_all(
     return Planned(dataset, tuple(findings), fingerprint, plan, choose_folds(dataset, plan.recipe))
 
 
+def draft_card(planned: Planned, number: int) -> Card:
+    """Return the card of the bundle that a fold will give, without scores; what it cannot hold is refused early.
+
+    Raises:
+        UsageError: there is no fold of that number.
+        BundleError: a name in the data has characters that a card must not hold.
+    """
+    dataset, fingerprint = planned.dataset, planned.fingerprint
+    cases = [dataset.case(id) for id in pick_fold(planned.folds, number).training]
+    learned = TrainingData(
+        datasets=(dataset.name,),
+        cases=len(cases),
+        patients=len({case.subject or case.id for case in cases}),
+        sites=tuple(sorted({case.site for case in cases if case.site})),
+        median_shape=fingerprint.median_shape,
+        median_spacing_mm=fingerprint.median_spacing_mm,
+    )
+    card = Card(
+        name=f"{dataset.name}-{planned.plan.recipe.name}"[:200],
+        summary=planned.plan.recipe.summary,
+        labels=dataset.labels,
+        channels=dataset.channels,
+        modality=dataset.modality,
+        recipe=planned.plan.recipe,
+        folds=(number,),
+        training_data=learned,
+        intended_use=f"Research: {', '.join(dataset.labels.scored)} on {', '.join(dataset.channels)}.",
+        limits=LIMITS,
+        data_hash=dataset.content_hash(),
+        split_hash=hash_folds(planned.folds),
+    )
+    return parse_card(card.to_json().encode(), dataset.name)[0]
+
+
 def choose_folds(dataset: Dataset, recipe: Recipe) -> tuple[Fold, ...]:
     """Return the splits that the data bring, after checking them, or deal patients to folds."""
     folds = dataset.own_folds
@@ -115,48 +153,49 @@ def prepare_datasets(
     planned = plan_all(paths, recipe, settings, progress)
     if into.is_dir() and any(into.iterdir()) and not (into / MANIFEST).is_file():
         raise UsageError(f"{into}: holds files that are not of a store. Name another place with --into.")
-    manifest, recipe = store_manifest(planned.dataset, planned.folds), planned.plan.to_toml()
+    manifest = store_manifest(planned)
     if (into / MANIFEST).is_file() and read_json(into / MANIFEST) != manifest:
         raise UsageError(f"{into}: holds the store of another dataset or other splits. Name another place with --into.")
     with folder_lock(into):
         write_json(into / MANIFEST, manifest)
-        write_text(into / RECIPE, recipe)
+        write_text(into / RECIPE, planned.plan.to_toml())
         return prepare_dataset(planned.dataset, planned.plan.recipe.preparation, into, progress)
 
 
-def store_manifest(dataset: Dataset, folds: tuple[Fold, ...]) -> dict[str, Any]:
-    """Return what training needs to know of the dataset beside its prepared cases."""
+def store_manifest(planned: Planned) -> dict[str, Any]:
+    """Return what training needs to know beside the prepared cases: the splits, and each fold's card."""
+    cards = [draft_card(planned, number) for number in range(len(planned.folds))]
     return {
-        "name": dataset.name,
-        "channels": list(dataset.channels),
-        "modality": dataset.modality,
-        "labels": dataset.labels.model_dump(mode="json"),
-        "folds": folds_to_json(folds),
+        "folds": folds_to_json(planned.folds),
+        "cards": [card.model_dump(mode="json", exclude={"created", "versions"}) for card in cards],
     }
 
 
 def train_store(store: Path, into: Path, fold: int = 0, device: str = "auto", progress: Progress | None = None) -> Path:
-    """Train one fold of a prepared store; the same call again resumes.
+    """Train one fold of a prepared store and bundle it, unscored; the same call again resumes.
 
     Returns:
-        The folder with `checkpoint.pt` and `curves.csv`.
+        The bundle, `model.nxb`.
 
     Raises:
         DataError: the folder is not a store.
         UsageError: it has no such fold, or `into` holds another run or other files.
     """
     need("lightning", "train")
+    from neuraxis.pipelines.outcome import bundle_network
     from neuraxis.training.train import train
 
     check_device(device)
     job = job_of_store(store, into, fold, device)
     request = {"store": str(store.resolve()), "fold": fold}
-    request |= {name: sha256(store / name) for name in (RECIPE, MANIFEST)}
+    request["manifest"] = sha256(store / MANIFEST)
     refuse_foreign(into)
     with writing_in(into):
         RunFolder(into, request)
-        train(job, progress)
-    return into
+        if not (into / "model.nxb").is_file():
+            card = Card.model_validate(read_json(store / MANIFEST)["cards"][fold])
+            bundle_network(card, train(job, progress).shipped_network(), into)
+    return into / "model.nxb"
 
 
 def job_of_store(store: Path, into: Path, fold: int, device: str = "auto") -> TrainingJob:
@@ -166,10 +205,9 @@ def job_of_store(store: Path, into: Path, fold: int, device: str = "auto") -> Tr
     if not (store / MANIFEST).is_file():
         raise DataError(f"{store}: is not a prepared store. Make one with: neuraxis prepare DATASET --into {store}")
     manifest = read_json(store / MANIFEST)
-    folds = folds_from_json(manifest["folds"])
-    recipe = resolve(read_wishes(store / RECIPE))
-    labels = Labels.model_validate(manifest["labels"])
-    return TrainingJob(Store(store), pick_fold(folds, fold), labels, recipe, len(manifest["channels"]), into, device)
+    split = pick_fold(folds_from_json(manifest["folds"]), fold)
+    card = Card.model_validate(manifest["cards"][fold])
+    return TrainingJob(Store(store), split, card.labels, card.recipe, len(card.channels), into, device)
 
 
 def pick_fold(folds: tuple[Fold, ...], number: int) -> Fold:
@@ -181,9 +219,3 @@ def pick_fold(folds: tuple[Fold, ...], number: int) -> Fold:
     if not 0 <= number < len(folds):
         raise UsageError(f"--fold {number}: the data have folds 0 to {len(folds) - 1}.")
     return folds[number]
-
-
-def only(dataset: Dataset, ids: Sequence[str]) -> Dataset:
-    """Return the dataset with these labelled cases alone."""
-    wanted = set(ids)
-    return replace(dataset, cases=tuple(case for case in dataset.cases if case.id in wanted))

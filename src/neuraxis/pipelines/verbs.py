@@ -149,19 +149,20 @@ def prepare(
 
 def train(
     store: Store | Path | str, into: Path | str, fold: int = 0, device: str = "auto", progress: Progress | None = None
-) -> Path:
+) -> ModelBundle:
     """Train one fold of a prepared store; the same call again resumes.
 
     Returns:
-        The folder with the checkpoint and the curves.
+        The bundle, whose card bears no scores yet.
 
     Raises:
         DataError: the folder is no store.
     """
+    from neuraxis.bundle.bundle import open_bundle
     from neuraxis.pipelines.steps import train_store
 
     folder = Path(store) if isinstance(store, str | Path) else store.folder
-    return train_store(folder, Path(into), fold, device, progress)
+    return open_bundle(train_store(folder, Path(into), fold, device, progress))
 
 
 def segment(

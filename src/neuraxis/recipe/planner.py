@@ -229,7 +229,9 @@ class _Planner:
             return
         patients = len({case.subject or case.id for case in self.dataset.cases})
         folds = max(2, min(5, patients))
-        self._choose("splits.folds", folds, f"{patients} patients are dealt to {folds} folds, each patient to one.")
+        told = any(case.subject not in ("", case.id) for case in self.dataset.cases)
+        who = f"{patients} patients" if told else f"{patients} cases, each taken for a patient of its own,"
+        self._choose("splits.folds", folds, f"{who} are dealt to {folds} folds, a patient to one.")
 
 
 def _names_a_side(label: str) -> bool:
