@@ -188,7 +188,7 @@ class TrainingRecipe(Part):
     """How weights are found.
 
     Attributes:
-        steps: optimiser steps in all; a time budget replaces it by what fits.
+        steps: optimiser steps in all; a time budget takes what fits instead, at most the number that was set.
         optimizer: "adamw", or "sgd" with Nesterov momentum 0.99.
         learning_rate: its highest value, after `warmup_steps` of linear rise.
         weight_decay: as the optimiser takes it.
