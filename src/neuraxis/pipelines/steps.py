@@ -154,8 +154,8 @@ def prepare_datasets(
     if into.is_dir() and any(into.iterdir()) and not (into / MANIFEST).is_file():
         raise UsageError(f"{into}: holds files that are not of a store. Name another place with --into.")
     manifest = store_manifest(planned)
-    if (into / MANIFEST).is_file() and read_json(into / MANIFEST) != manifest:
-        raise UsageError(f"{into}: holds the store of another dataset or other splits. Name another place with --into.")
+    if (into / MANIFEST).is_file() and _identity(read_json(into / MANIFEST)) != _identity(manifest):
+        raise UsageError(f"{into}: holds the store of other data or splits. Name another place with --into.")
     with folder_lock(into):
         write_json(into / MANIFEST, manifest)
         write_text(into / RECIPE, planned.plan.to_toml())
@@ -169,6 +169,12 @@ def store_manifest(planned: Planned) -> dict[str, Any]:
         "folds": folds_to_json(planned.folds),
         "cards": [card.model_dump(mode="json", exclude={"created", "versions"}) for card in cards],
     }
+
+
+def _identity(manifest: dict[str, Any]) -> list[Any]:
+    """Return what must not change between two preparations into one store: the data; decisions may."""
+    card = manifest["cards"][0]
+    return [card["training_data"]["datasets"], card["channels"], card["labels"], manifest["folds"]]
 
 
 def train_store(store: Path, into: Path, fold: int = 0, device: str = "auto", progress: Progress | None = None) -> Path:
