@@ -19,7 +19,8 @@ def write_model(path: Path) -> Path:
     from neuraxis.bundle.export import export_fold
     from neuraxis.dataset.labels import Labels
     from neuraxis.networks.catalog import NETWORKS
-    from neuraxis.recipe.recipe import NetworkRecipe, PatchRecipe, PreparationRecipe, Recipe
+    from neuraxis.recipe.preparation import PreparationRecipe
+    from neuraxis.recipe.recipe import NetworkRecipe, PatchRecipe, Recipe
 
     strides = ((1, 1, 1), *((2, 2, 2),) * (len(FEATURES) - 1))
     recipe = Recipe(

@@ -27,7 +27,7 @@ Every decision of a run is one of these keys. `--set KEY=VALUE` sets one, a TOML
 ([how to write a recipe](../how-to/write-a-recipe.md)); what you leave open the planner takes from the data, and
 where it has nothing to say the default holds. *needed* marks the keys that the planner always fills.
 
-This page is written by `make recipe-keys` from the types in `recipe/recipe.py`; a test fails when it is out of date.
+This page is written by `make recipe-keys` from the types in `recipe/`; a test fails when it is out of date.
 """
 
 

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from neuraxis.bundle.card import Card, Metrics, MetricSummary, TrainingData, parse_card, software_versions
 from neuraxis.dataset.labels import Labels
 from neuraxis.errors import BundleError
-from neuraxis.recipe.recipe import NetworkRecipe, PatchRecipe, PreparationRecipe, Recipe
+from neuraxis.recipe.preparation import PreparationRecipe
+from neuraxis.recipe.recipe import NetworkRecipe, PatchRecipe, Recipe
 
 
 @dataclass(frozen=True)

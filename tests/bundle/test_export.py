@@ -14,7 +14,8 @@ from neuraxis.bundle.export import export_fold
 from neuraxis.bundle.network_file import check_network
 from neuraxis.bundle.weights import read_weights
 from neuraxis.networks.unet import UNet
-from neuraxis.recipe.recipe import NetworkRecipe, PatchRecipe, PreparationRecipe, Recipe
+from neuraxis.recipe.preparation import PreparationRecipe
+from neuraxis.recipe.recipe import NetworkRecipe, PatchRecipe, Recipe
 
 CHANNELS = ("FLAIR", "T1")
 CUBIC = {

@@ -7,7 +7,7 @@ from neuraxis.dataset.labels import Labels
 from neuraxis.preparation import steps
 from neuraxis.preparation.prepare import prepare_volume
 from neuraxis.preparation.prepared import WayBack
-from neuraxis.recipe.recipe import IntensityStatistics, PreparationRecipe
+from neuraxis.recipe.preparation import IntensityStatistics, PreparationRecipe
 from neuraxis.volume.grid import Grid
 from neuraxis.volume.volume import Volume
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from neuraxis.bundle.bundle import ModelBundle
 from neuraxis.errors import DataError
-from neuraxis.recipe.recipe import IntensityStatistics
+from neuraxis.recipe.preparation import IntensityStatistics
 from neuraxis.volume.volume import Volume
 
 FAR_SPACING = 2.0

@@ -15,7 +15,7 @@ from neuraxis.preparation import steps
 from neuraxis.preparation.prepared import Prepared
 from neuraxis.preparation.store import Store
 from neuraxis.progress import Progress, Silent
-from neuraxis.recipe.recipe import PreparationRecipe
+from neuraxis.recipe.preparation import PreparationRecipe
 from neuraxis.volume.grid import SAME_VOXELS
 from neuraxis.volume.volume import Volume
 from neuraxis.workers import map_in_order

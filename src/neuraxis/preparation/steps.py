@@ -11,7 +11,7 @@ import numpy as np
 
 from neuraxis.dataset.labels import Labels
 from neuraxis.preparation.prepared import WayBack
-from neuraxis.recipe.recipe import IntensityStatistics, Normalisation, PreparationRecipe
+from neuraxis.recipe.preparation import IntensityStatistics, Normalisation, PreparationRecipe
 from neuraxis.volume.box import nonzero_box
 from neuraxis.volume.grid import Grid
 from neuraxis.volume.resample import resample_image, resample_labels, shape_at_spacing

@@ -10,30 +10,16 @@ import re
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from neuraxis.errors import UnknownName
 from neuraxis.losses.catalog import LOSSES
 from neuraxis.networks.catalog import OPTIONS
+from neuraxis.recipe.augmentation import AugmentationRecipe
+from neuraxis.recipe.part import Axis, Part
+from neuraxis.recipe.preparation import PreparationRecipe
 
 Triple = tuple[int, int, int]
-Axis = Literal[0, 1, 2]
-Normalisation = Literal["zscore", "zscore_nonzero", "ct", "percentile", "none"]
-
-
-class Part(BaseModel):
-    """A frozen branch of the recipe; an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class IntensityStatistics(Part):
-    """Intensities of one channel in the foreground of the training cases: what "ct" clips and scales with."""
-
-    low: float
-    high: float
-    mean: float
-    std: float = Field(gt=0)
 
 
 class SplitRecipe(Part):
@@ -50,37 +36,6 @@ class SplitRecipe(Part):
     own: bool = True
 
 
-class PreparationRecipe(Part):
-    """From the scan to what the network sees.
-
-    Attributes:
-        spacing_mm: every case is resampled to this spacing.
-        crop: "nonzero" cuts away the border where every channel is 0.
-        normalisation: channel to rule. "zscore": the image's own mean and SD; "zscore_nonzero": the same over
-            non-zero voxels, the rest stays 0; "ct": clip and scale by `intensity`; "percentile": the image's 0.5th
-            to 99.5th percentile to 0..1.
-        intensity: statistics of the channels whose rule is "ct".
-        image_order: 3 (cubic) or 1 (linear); labels always take the nearest voxel.
-    """
-
-    spacing_mm: tuple[float, float, float]
-    crop: Literal["none", "nonzero"] = "none"
-    normalisation: dict[str, Normalisation]
-    intensity: dict[str, IntensityStatistics] = {}
-    image_order: Literal[1, 3] = 3
-
-    @model_validator(mode="after")
-    def _consistent(self) -> PreparationRecipe:
-        if min(self.spacing_mm) <= 0:
-            raise ValueError("spacing_mm must be positive")
-        lacking = [
-            channel for channel, rule in self.normalisation.items() if rule == "ct" and channel not in self.intensity
-        ]
-        if lacking:
-            raise ValueError(f"channel '{lacking[0]}' is normalised as ct and needs preparation.intensity.{lacking[0]}")
-        return self
-
-
 class PatchRecipe(Part):
     """What a training step cuts from the prepared cases.
 
@@ -93,49 +48,6 @@ class PatchRecipe(Part):
     shape: Triple
     batch: int = Field(2, ge=1)
     foreground: float = Field(0.33, ge=0, le=1)
-
-
-class AugmentationRecipe(Part):
-    """What is varied in training: for each kind a probability a sample, and the range it is drawn from.
-
-    Attributes:
-        affine_probability: of a rotation together with a scaling.
-        rotation_deg: largest angle about each axis, in degrees.
-        scale: range of the factor that multiplies sizes.
-        mirror_axes: axes along which a sample is mirrored, each with probability one half; (0,) is left and right.
-        noise_probability: of Gaussian noise.
-        noise: its largest SD, on normalised intensities.
-        blur_probability: of Gaussian blur.
-        blur: its largest sigma, in voxels.
-        brightness_probability: of a change of brightness.
-        brightness: range of the factor that multiplies intensities.
-        contrast_probability: of a change of contrast.
-        contrast: range of the factor that multiplies distances from the mean.
-        gamma_probability: of a change of gamma.
-        gamma: range of the exponent, on intensities scaled to 0..1.
-    """
-
-    affine_probability: float = Field(0.3, ge=0, le=1)
-    rotation_deg: tuple[float, float, float] = (15.0, 15.0, 15.0)
-    scale: tuple[float, float] = (0.8, 1.25)
-    mirror_axes: tuple[Axis, ...] = ()
-    noise_probability: float = Field(0.1, ge=0, le=1)
-    noise: float = Field(0.3, ge=0)
-    blur_probability: float = Field(0.15, ge=0, le=1)
-    blur: float = Field(1.0, ge=0)
-    brightness_probability: float = Field(0.15, ge=0, le=1)
-    brightness: tuple[float, float] = (0.75, 1.25)
-    contrast_probability: float = Field(0.15, ge=0, le=1)
-    contrast: tuple[float, float] = (0.75, 1.25)
-    gamma_probability: float = Field(0.2, ge=0, le=1)
-    gamma: tuple[float, float] = (0.7, 1.5)
-
-    @field_validator("scale", "brightness", "contrast", "gamma")
-    @classmethod
-    def _is_range(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if not 0 < value[0] <= value[1]:
-            raise ValueError("a range of factors needs 0 < low <= high")
-        return value
 
 
 class NetworkRecipe(Part):

@@ -7,7 +7,7 @@ import torch
 from neuraxis.patches.augment.augment import Augmentation
 from neuraxis.patches.augment.intensity import IntensityDraw, apply_intensity
 from neuraxis.patches.augment.spatial import SpatialDraw, apply_spatial, margin
-from neuraxis.recipe.recipe import AugmentationRecipe
+from neuraxis.recipe.augmentation import AugmentationRecipe
 
 NOTHING = {f"{name}_probability": 0.0 for name in ("affine", "noise", "blur", "brightness", "contrast", "gamma")}
 ALWAYS = dict.fromkeys(NOTHING, 1.0)

@@ -10,7 +10,7 @@ import torch
 from neuraxis.patches.augment.intensity import apply_intensity, draw_intensity
 from neuraxis.patches.augment.spatial import apply_spatial, draw_spatial
 from neuraxis.patches.draws import Purpose, generator
-from neuraxis.recipe.recipe import AugmentationRecipe
+from neuraxis.recipe.augmentation import AugmentationRecipe
 
 Triple = tuple[int, int, int]
 

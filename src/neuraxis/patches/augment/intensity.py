@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from neuraxis.recipe.recipe import AugmentationRecipe
+from neuraxis.recipe.augmentation import AugmentationRecipe
 
 
 @dataclass(frozen=True)
