@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from neuraxis.cli.display import display
-from neuraxis.cli.options import SHOWN, Output, RecipeName, Settings
+from neuraxis.cli.options import SHOWN, Output, Overwrite, RecipeName, Settings
 from neuraxis.cli.printing import show, show_json
 
 
@@ -17,6 +17,7 @@ def prepare(
     into: Annotated[Path, Parameter(help="Folder of the store; cases that are there already are kept.")],
     recipe: RecipeName = "auto",
     settings: Settings = (),
+    overwrite: Overwrite = False,
     output: Output = SHOWN,
 ) -> int:
     """Crop, resample and normalise every case into a store that training reads patches from.
@@ -31,12 +32,13 @@ def prepare(
         into: where the store goes.
         recipe: where the decisions come from.
         settings: decisions on top.
+        overwrite: replace a store of other data or decisions.
         output: how it is shown.
     """
     from neuraxis.pipelines.steps import prepare_datasets
 
     with display(output) as progress:
-        store = prepare_datasets(datasets, recipe, settings, into, progress)
+        store = prepare_datasets(datasets, recipe, settings, into, progress, overwrite)
     if output.json:
         show_json({"store": into, "cases": store.ids()})
     else:

@@ -24,7 +24,7 @@ from neuraxis.progress import Progress, Silent
 from neuraxis.recipe.planner import Plan
 from neuraxis.recipe.planner import plan as plan_recipe
 from neuraxis.recipe.recipe import Recipe
-from neuraxis.recipe.wishes import read_wishes
+from neuraxis.recipe.wishes import leaves, look_up, read_wishes
 from neuraxis.registry import need
 
 if TYPE_CHECKING:
@@ -144,21 +144,26 @@ def prepare_datasets(
     settings: Sequence[str] = (),
     into: Path = Path("prepared"),
     progress: Progress | None = None,
+    overwrite: bool = False,
 ) -> Store:
     """Plan and prepare into a store that `train_store` takes: cases, recipe, labels and splits.
 
+    The same call again goes on where it was interrupted. A store of other data or other decisions is replaced only
+    with `overwrite`.
+
     Raises:
-        UsageError: `into` holds other files.
+        UsageError: `into` holds other files, or the store of other data or decisions.
     """
     planned = plan_all(paths, recipe, settings, progress)
     if into.is_dir() and any(into.iterdir()) and not (into / MANIFEST).is_file():
         raise UsageError(f"{into}: holds files that are not of a store. Name another place with --into.")
     manifest = store_manifest(planned)
-    if (into / MANIFEST).is_file() and _identity(read_json(into / MANIFEST)) != _identity(manifest):
-        raise UsageError(f"{into}: holds the store of other data or splits. Name another place with --into.")
+    if (into / MANIFEST).is_file() and not overwrite:
+        _refuse_other(into, read_json(into / MANIFEST), manifest)
     with folder_lock(into):
         write_json(into / MANIFEST, manifest)
         write_text(into / RECIPE, planned.plan.to_toml())
+        Store(into).keep_only([case.id for case in planned.dataset.cases])
         return prepare_dataset(planned.dataset, planned.plan.recipe.preparation, into, progress)
 
 
@@ -171,10 +176,21 @@ def store_manifest(planned: Planned) -> dict[str, Any]:
     }
 
 
-def _identity(manifest: dict[str, Any]) -> list[Any]:
-    """Return what must not change between two preparations into one store: the data; decisions may."""
-    card = manifest["cards"][0]
-    return [card["training_data"]["datasets"], card["channels"], card["labels"], manifest["folds"]]
+def _refuse_other(into: Path, there: dict[str, Any], asked: dict[str, Any]) -> None:
+    """Refuse to write over the store of other data, splits or decisions; the first difference is named.
+
+    Raises:
+        UsageError: the store was made from something else.
+    """
+    kept, card = there["cards"][0], asked["cards"][0]
+    advice = "Name another place with --into, or replace the store with --overwrite."
+    same_data = all(kept[key] == card[key] for key in ("channels", "labels", "data_hash"))
+    if not same_data or there["folds"] != asked["folds"]:
+        raise UsageError(f"{into}: holds the store of other data or splits. {advice}")
+    for key in sorted({*leaves(kept["recipe"]), *leaves(card["recipe"])}):
+        before, now = look_up(kept["recipe"], key), look_up(card["recipe"], key)
+        if before != now:
+            raise UsageError(f"{into}: holds a store with {key} = {before}, asked is {now}. {advice}")
 
 
 def train_store(store: Path, into: Path, fold: int = 0, device: str = "auto", progress: Progress | None = None) -> Path:

@@ -128,6 +128,7 @@ def prepare(
     recipe: Plan | Recipe | Path | str,
     into: Path | str,
     progress: Progress | None = None,
+    overwrite: bool = False,
 ) -> Store:
     """Crop, resample and normalise every case into a store that `train` takes.
 
@@ -136,15 +137,16 @@ def prepare(
         recipe: what `plan` returned, a recipe, a name in the book or a TOML file.
         into: folder of the store; cases that are there already are kept.
         progress: who shows how far it is.
+        overwrite: replace a store of other data or decisions.
 
     Raises:
         DataError: the data are refused.
-        UsageError: `into` holds other files.
+        UsageError: `into` holds other files, or the store of other data or decisions.
     """
     from neuraxis.pipelines.steps import prepare_datasets
 
     with _as_file(recipe) as source:
-        return prepare_datasets(_paths(datasets), source, (), Path(into), progress)
+        return prepare_datasets(_paths(datasets), source, (), Path(into), progress, overwrite)
 
 
 def train(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,13 @@ class Store:
         finally:
             shutil.rmtree(part, ignore_errors=True)
         self._open.pop(id, None)
+
+    def keep_only(self, ids: Collection[str]) -> None:
+        """Remove the cases of other ids."""
+        for id in self.ids():
+            if id not in ids:
+                shutil.rmtree(self.folder / id)
+                self._open.pop(id, None)
 
     def shape(self, id: str) -> tuple[int, int, int]:
         """Return the size (X, Y, Z) of a prepared case."""
