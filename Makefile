@@ -18,7 +18,7 @@ setup: $(STAMP) ## make .venv with the pinned packages of constraints.txt
 $(STAMP): pyproject.toml constraints.txt
 	@echo "Setting up .venv (some minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt hatchling editables
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt hatchling editables setuptools
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[train,dev]'
 	@touch $@
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 
-from neuraxis.cli.scores import describe_scores
+from neuraxis.cli.scores import describe_scores, scores_content
 from neuraxis.evaluation.scores import Score, Scores
 
 
@@ -31,3 +31,19 @@ def test_the_rule_for_empty_cases_stands_below_the_table() -> None:
 def test_scores_of_cases_that_chose_something_are_marked() -> None:
     assert "Selected on these cases" in describe_scores(scores(selected=True))
     assert "elected on these cases" not in describe_scores(scores())
+
+
+def test_of_several_tolerances_the_table_shows_the_first() -> None:
+    values = {"surface_dice_2mm": 0.5, "surface_dice_4mm": 0.9, "dice": 0.7}
+    scored = Scores.of([Score("a", "", "", "lesion", values)])
+    lines = describe_scores(scored).splitlines()
+    assert [line.split()[1] for line in lines[1:3]] == ["dice", "surface_dice_2mm"]
+    assert "surface_dice_4mm" not in "\n".join(lines[:3])
+
+
+def test_asked_for_by_name_every_metric_is_shown() -> None:
+    scored = Scores.of([Score("a", "", "", "lesion", {"iou": 0.5, "assd_mm": 2.0})])
+    lines = describe_scores(scored, every=True).splitlines()
+    assert [line.split()[1] for line in lines[1:3]] == ["iou", "assd_mm"]
+    assert not any("mean foreground Dice" in line for line in lines)
+    assert scores_content(scored)["mean_foreground_dice"] is None

@@ -10,8 +10,9 @@ import pytest
 
 from neuraxis.dataset.labels import Labels
 from neuraxis.errors import DataError, UnknownName
-from neuraxis.evaluation.catalog import metric_names
+from neuraxis.evaluation.catalog import columns
 from neuraxis.evaluation.evaluate import EvaluateOptions, evaluate, score_case
+from neuraxis.evaluation.rules import LesionMatching, ScoringRules
 from neuraxis.evaluation.scores import Scores
 from neuraxis.files import write_json
 from neuraxis.volume.formats import nifti
@@ -62,7 +63,7 @@ def test_one_case_has_every_structure_and_every_metric() -> None:
     labels = Labels(names={"background": 0, "anterior": 1, "posterior": 2})
     scores = score_case(line(0, 1, 1, 2, 0), line(1, 1, 1, 2, 0), labels, MM)
     assert list(scores) == ["anterior", "posterior"]
-    assert tuple(scores["anterior"]) == metric_names()
+    assert tuple(scores["anterior"]) == tuple(columns())
     assert scores["anterior"]["dice"] == pytest.approx(0.8)
     assert scores["anterior"]["volume_error_ml"] == pytest.approx(-0.001)
     assert scores["posterior"]["hd95_mm"] == 0
@@ -251,6 +252,58 @@ def test_another_grid_is_refused_before_anything_is_scored(tmp_path: Path) -> No
 def test_a_misspelt_metric_is_refused_before_any_file_is_read(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="Did you mean 'hd95_mm'"):
         evaluate(tmp_path / "nowhere", tmp_path / "nowhere", options=EvaluateOptions(metrics=("hd95",)))
+
+
+def test_each_tolerance_is_a_column_and_the_rules_reach_every_case(tmp_path: Path) -> None:
+    pair = folders(tmp_path, a=(line(0, 1, 1, 0, 0, 0), line(0, 0, 1, 1, 1, 1)))
+    rules = ScoringRules(tolerances_mm=(0.5, 2.5), lesions=LesionMatching(0.5))
+    chosen = ("surface_dice_voxels", "surface_dice", "lesions_found")
+    scores = evaluate(*pair, options=EvaluateOptions(labels=LESION, metrics=chosen, rules=rules))
+    assert scores.metrics == (
+        "surface_dice_voxels_0.5mm",
+        "surface_dice_voxels_2.5mm",
+        "surface_dice_0.5mm",
+        "surface_dice_2.5mm",
+        "lesions_found",
+    )
+    assert scores.rows[0].values == {
+        "surface_dice_voxels_0.5mm": 0.5,  # ends at 1 and 2 against ends at 2 and 5
+        "surface_dice_voxels_2.5mm": 0.75,
+        "surface_dice_0.5mm": 0.0,  # cut at 1 and 3 against 2 and 6
+        "surface_dice_2.5mm": 0.75,
+        "lesions_found": 0.0,
+    }
+    assert any("at least 50 % of it" in note for note in scores.notes)
+
+
+def test_a_picture_is_scored_by_its_outline(tmp_path: Path) -> None:
+    square = np.zeros((12, 12, 1), np.uint8)
+    square[2:9, 2:9] = 1
+    inner = np.zeros_like(square)
+    inner[3:8, 3:8] = 1
+    scores = score_case(inner, square, LESION, MM, ("surface_dice_voxels", "hd100_mm"))["lesion"]
+    assert scores["hd100_mm"] == pytest.approx(math.sqrt(2))
+    assert scores["surface_dice_voxels_1mm"] == pytest.approx((16 + 20) / (16 + 24))
+
+
+def test_how_lesions_were_matched_goes_to_the_csv_and_back_where_it_is_not_the_usual_way(tmp_path: Path) -> None:
+    pair = folders(tmp_path, a=(line(0, 1, 1), line(0, 1, 1)))
+    for rule, columns_written in ((LesionMatching(), 0), (LesionMatching(0.25, 6), 2)):
+        scores = evaluate(*pair, options=EvaluateOptions(labels=LESION, rules=ScoringRules(lesions=rule)))
+        scores.write_csv(tmp_path / "scores.csv")
+        head = (tmp_path / "scores.csv").read_text().splitlines()[0].split(",")
+        assert sum(name in {"lesion_min_overlap", "lesion_connectivity"} for name in head) == columns_written
+        read = Scores.read_csv(tmp_path / "scores.csv")
+        assert (read.lesions, read.metrics) == (rule, scores.metrics)
+        assert set(read.notes) <= set(scores.notes)
+
+
+def test_a_matching_that_cannot_be_is_refused_with_the_file(tmp_path: Path) -> None:
+    (tmp_path / "scores.csv").write_text(
+        "case,subject,site,structure,dice,lesion_min_overlap,lesion_connectivity\na,,,x,1.0,0.1,7\n"
+    )
+    with pytest.raises(DataError, match=r"scores\.csv: line 2 tells no matching of lesions \(`connectivity` is 6"):
+        Scores.read_csv(tmp_path / "scores.csv")
 
 
 def test_scores_go_to_a_csv_and_back(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from neuraxis.evaluation.lesions import LesionScore, score_lesions
+from neuraxis.evaluation.rules import Connectivity, LesionMatching
 
 Voxel = tuple[int, ...]
 sizes = st.tuples(st.integers(1, 6), st.integers(1, 4), st.integers(1, 4))
@@ -25,35 +26,40 @@ def voxels(mask: np.ndarray) -> set[Voxel]:
     return {place for place in itertools.product(*map(range, mask.shape)) if mask[place]}
 
 
-def components(mask: np.ndarray) -> list[set[Voxel]]:
+def components(mask: np.ndarray, connectivity: int) -> list[set[Voxel]]:
+    most = {6: 1, 18: 2, 26: 3}[connectivity]  # along how many axes neighbours may differ
+
     left, found = voxels(mask), []
     while left:
         component, waiting = set(), [left.pop()]
         while waiting:
             place = waiting.pop()
             component.add(place)
-            reached = {other for other in left if max(abs(a - b) for a, b in zip(place, other, strict=True)) <= 1}
+            apart = {other: [abs(a - b) for a, b in zip(place, other, strict=True)] for other in left}
+            reached = {other for other, steps in apart.items() if max(steps) <= 1 and sum(steps) <= most}
             left -= reached
             waiting.extend(reached)
         found.append(component)
     return found
 
 
-def plain_lesions(predicted: np.ndarray, reference: np.ndarray, min_overlap: float) -> tuple[int, int, int]:
+def plain_lesions(predicted: np.ndarray, reference: np.ndarray, matching: LesionMatching) -> tuple[int, int, int]:
     """Return found, missed and false."""
     ours, theirs = voxels(predicted), voxels(reference)
-    found = [len(lesion & ours) / len(lesion) >= min_overlap for lesion in components(reference)]
-    false = [not lesion & theirs for lesion in components(predicted)]
+    lesions = components(reference, matching.connectivity)
+    found = [bool(lesion & ours) and len(lesion & ours) / len(lesion) >= matching.min_overlap for lesion in lesions]
+    false = [not lesion & theirs for lesion in components(predicted, matching.connectivity)]
     return sum(found), len(found) - sum(found), sum(false)
 
 
 @settings(max_examples=300, deadline=None)
-@given(pairs, st.sampled_from([0.1, 0.25, 0.5, 1.0]))
-def test_counts_equal_a_flood_fill(pair: np.ndarray, min_overlap: float) -> None:
+@given(pairs, st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0]), st.sampled_from([6, 18, 26]))
+def test_counts_equal_a_flood_fill(pair: np.ndarray, min_overlap: float, connectivity: Connectivity) -> None:
     predicted, reference = pair
-    score = score_lesions(predicted, reference, min_overlap)
-    assert (score.found, score.missed, score.false) == plain_lesions(predicted, reference, min_overlap)
-    assert score.predicted == len(components(predicted))
+    matching = LesionMatching(min_overlap, connectivity)
+    score = score_lesions(predicted, reference, matching)
+    assert (score.found, score.missed, score.false) == plain_lesions(predicted, reference, matching)
+    assert score.predicted == len(components(predicted, connectivity))
 
 
 def test_voxels_that_share_only_a_corner_are_one_lesion() -> None:
@@ -70,12 +76,43 @@ def test_a_tenth_covered_is_found_and_less_is_missed(voxels: int, covered: int, 
     assert score_lesions(predicted, reference) == LesionScore(found, 1 - found, 0, 1)
 
 
+def test_one_shared_voxel_is_enough_where_the_rule_says_so() -> None:
+    reference, predicted = np.zeros((2, 50, 1, 1), bool)
+    reference[:40] = True
+    predicted[39:] = True
+    assert score_lesions(predicted, reference) == LesionScore(found=0, missed=1, false=0, predicted=1)
+    assert score_lesions(predicted, reference, LesionMatching(0)) == LesionScore(
+        found=1, missed=0, false=0, predicted=1
+    )
+    apart = score_lesions(np.roll(predicted, 1, axis=0) & ~reference, reference, LesionMatching(0))
+    assert apart == LesionScore(found=0, missed=1, false=1, predicted=1)
+
+
+@pytest.mark.parametrize(("connectivity", "lesions"), [(6, 4), (18, 3), (26, 2)])
+def test_what_one_lesion_is_follows_the_connectivity(connectivity: Connectivity, lesions: int) -> None:
+    mask = np.zeros((6, 6, 6), bool)
+    mask[0, 0, 0] = mask[0, 1, 1] = mask[1, 2, 2] = True  # joined by an edge, then by a corner
+    mask[4, 4, 4] = mask[5, 4, 4] = True  # joined by a face
+    score = score_lesions(mask, mask, LesionMatching(connectivity=connectivity))
+    assert score == LesionScore(found=lesions, missed=0, false=0, predicted=lesions)
+
+
+def test_a_chequerboard_is_as_many_lesions_as_it_has_squares_where_faces_alone_join() -> None:
+    mask = np.indices((7, 6, 5)).sum(axis=0) % 2 == 0
+    assert score_lesions(mask, mask, LesionMatching(connectivity=6)).predicted == mask.sum() == 105
+    assert score_lesions(mask, mask, LesionMatching(connectivity=18)).predicted == 1
+
+
 def test_several_predicted_pieces_cover_one_lesion_together() -> None:
     reference, predicted = np.zeros((2, 10, 1, 1), bool)
     reference[:] = True
     predicted[[0, 3, 6, 9]] = True
-    assert score_lesions(predicted, reference, 0.4) == LesionScore(found=1, missed=0, false=0, predicted=4)
-    assert score_lesions(predicted, reference, 0.5) == LesionScore(found=0, missed=1, false=0, predicted=4)
+    assert score_lesions(predicted, reference, LesionMatching(0.4)) == LesionScore(
+        found=1, missed=0, false=0, predicted=4
+    )
+    assert score_lesions(predicted, reference, LesionMatching(0.5)) == LesionScore(
+        found=0, missed=1, false=0, predicted=4
+    )
 
 
 @pytest.mark.parametrize("shape", [(10, 1, 1), (1, 9, 1), (1, 1, 9), (7, 7, 1), (3, 3, 3), (1, 1, 1)])
@@ -111,12 +148,6 @@ def test_rates_of_empty_masks_follow_the_written_rule() -> None:
     assert (invented.false_discovery, invented.f1) == (1.0, 0.0)
     assert math.isnan(overlooked.false_discovery)
     assert (overlooked.recall, overlooked.f1) == (0.0, 0.0)
-
-
-@pytest.mark.parametrize("min_overlap", [0.0, -0.1, 1.1])
-def test_an_impossible_overlap_is_refused(min_overlap: float) -> None:
-    with pytest.raises(ValueError, match="min_overlap"):
-        score_lesions(np.ones((2, 2, 2), bool), np.ones((2, 2, 2), bool), min_overlap)
 
 
 def test_memory_order_changes_nothing() -> None:

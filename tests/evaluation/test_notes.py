@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 
 from neuraxis.evaluation.notes import notes_of
+from neuraxis.evaluation.rules import LesionMatching
 from neuraxis.evaluation.scores import Score
 
 NAN = math.nan
@@ -57,4 +58,33 @@ def test_a_metric_of_another_package_is_counted_too() -> None:
 def test_definitions_are_given_for_what_is_in_the_table_only() -> None:
     assert any("MONAI" in note for note in notes_of(rows(1.0, metric="hd95_mm"), ["hd95_mm"]))
     assert not any("MONAI" in note for note in notes_of(rows(1.0), ["dice"]))
-    assert any("10%" in note for note in notes_of(rows(1.0, metric="lesion_f1"), ["lesion_f1"]))
+    lesions = notes_of(rows(1.0, metric="lesion_f1"), ["lesion_f1"])
+    assert (
+        "lesions: 26-connected components; found where at least 10 % of it is covered, false where no reference "
+        "lesion is touched." in lesions
+    )
+
+
+def test_the_matching_of_lesions_is_said_as_it_was() -> None:
+    scored = rows(1.0, metric="lesion_f1")
+    assert any(
+        "6-connected components; found where at least 2.5 % of it is covered" in note
+        for note in notes_of(scored, ["lesion_f1"], LesionMatching(0.025, 6))
+    )
+    assert any(
+        "26-connected components; found where one voxel of it is covered" in note
+        for note in notes_of(scored, ["lesion_f1"], LesionMatching(0))
+    )
+
+
+def test_columns_with_a_tolerance_follow_the_rule_of_their_metric() -> None:
+    columns = ["surface_dice_1mm", "surface_dice_2.5mm", "surface_dice_voxels_1mm"]
+    scored = [Score("a", "", "", "lesion", dict.fromkeys(columns, NAN))]
+    notes = notes_of(scored, columns)
+    assert notes[1] == (
+        "surface_dice_1mm, surface_dice_2.5mm, surface_dice_voxels_1mm: undefined where reference and prediction are "
+        "both empty, 0 where only one of them is. 1 case with empty reference and empty prediction is left out of "
+        "lesion (a)."
+    )
+    assert notes[2].startswith("surface_dice: part of both surfaces, by area")
+    assert len(notes) == 3

@@ -50,21 +50,23 @@ def test_a_cube_shifted_by_one_of_its_four_voxels_keeps_three_quarters() -> None
     counts = count_voxels(np.roll(reference, 1, axis=0), reference)
     assert counts == Counts(48, 16, 16, 48)
     assert (counts.dice, counts.precision, counts.recall, counts.iou) == (0.75, 0.75, 0.75, 0.6)
+    assert counts.specificity == 0.75
 
 
 @pytest.mark.parametrize(
-    ("counts", "dice", "precision", "recall"),
+    ("counts", "expected"),
     [
-        (Counts(0, 0, 0, 9), math.nan, math.nan, math.nan),
-        (Counts(0, 3, 0, 6), 0.0, 0.0, math.nan),
-        (Counts(0, 0, 3, 6), 0.0, math.nan, 0.0),
-        (Counts(0, 3, 3, 3), 0.0, 0.0, 0.0),
-        (Counts(9, 0, 0, 0), 1.0, 1.0, 1.0),
+        (Counts(0, 0, 0, 9), (math.nan, math.nan, math.nan, 1.0)),
+        (Counts(0, 3, 0, 6), (0.0, 0.0, math.nan, 6 / 9)),
+        (Counts(0, 0, 3, 6), (0.0, math.nan, 0.0, 1.0)),
+        (Counts(0, 3, 3, 3), (0.0, 0.0, 0.0, 0.5)),
+        (Counts(9, 0, 0, 0), (1.0, 1.0, 1.0, math.nan)),
     ],
-    ids=["both empty", "reference empty", "prediction empty", "disjoint", "perfect"],
+    ids=["both empty", "reference empty", "prediction empty", "disjoint", "perfect and full"],
 )
-def test_empty_masks_follow_the_written_rule(counts: Counts, dice: float, precision: float, recall: float) -> None:
-    np.testing.assert_equal((counts.dice, counts.precision, counts.recall), (dice, precision, recall))
+def test_empty_masks_follow_the_written_rule(counts: Counts, expected: tuple[float, ...]) -> None:
+    np.testing.assert_equal((counts.dice, counts.precision, counts.recall, counts.specificity), expected)
+    np.testing.assert_equal(counts.iou, expected[0])
 
 
 def test_voxels_outside_the_cut_out_count_as_true_negatives() -> None:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from neuraxis.evaluation.catalog import METRICS, metric_names
+from neuraxis.evaluation.catalog import METRICS, columns, metric_names, metric_of
 from neuraxis.evaluation.metrics import Comparison
 
 SPACING_MM = (1.0, 2.0, 5.0)  # a voxel is 0.01 mL
@@ -30,16 +30,26 @@ MASKS = {
     "reference empty": (cube(1), EMPTY),
     "prediction empty": (EMPTY, cube(1)),
 }
+END = 4 * math.sqrt(129) / 8 + math.sqrt(104) + math.sqrt(125) + 10  # corners, edges and face at one end along x
+BELT = 2 * math.sqrt(29) + 2 * 5 + 2 * 2  # edges and faces between the two ends
+NEAR = (END + BELT) / (2 * END + BELT)  # within 3 mm of the other cube, 4 mm away
 ANSWERS = {  # in the order of MASKS
     "dice": (1, 0, 0.5, NAN, 0, 0),
     "iou": (1, 0, 1 / 3, NAN, 0, 0),
     "precision": (1, 0, 0.5, NAN, 0, NAN),
     "recall": (1, 0, 0.5, NAN, NAN, 0),
+    "specificity": (1, 272 / 280, 276 / 280, 1, 280 / 288, 1),
     "hd95_mm": (0, 4, 1, NAN, NAN, NAN),
+    "hd100_mm": (0, 4, 1, NAN, NAN, NAN),
+    "assd_mm": (0, 3.5, 0.5, NAN, NAN, NAN),
+    "surface_dice_1mm": (1, 0, 1, NAN, 0, 0),
+    "surface_dice_3mm": (1, NEAR, 1, NAN, 0, 0),
+    "surface_dice_voxels_1mm": (1, 0, 1, NAN, 0, 0),
+    "surface_dice_voxels_3mm": (1, 0.5, 1, NAN, 0, 0),
     "volume_ml_reference": (0.08, 0.08, 0.08, 0, 0, 0.08),
     "volume_ml_predicted": (0.08, 0.08, 0.08, 0, 0.08, 0),
     "volume_error_ml": (0, 0, 0, 0, 0.08, -0.08),
-    "volume_error_relative": (0, 0, 0, NAN, NAN, -1),
+    "volume_error_percent": (0, 0, 0, NAN, NAN, -100),
     "lesions_reference": (1, 1, 1, 0, 0, 1),
     "lesions_predicted": (1, 1, 1, 0, 1, 0),
     "lesions_found": (1, 0, 1, 0, 0, 0),
@@ -51,23 +61,23 @@ ANSWERS = {  # in the order of MASKS
 
 
 def test_every_metric_of_the_catalog_has_its_answers_here() -> None:
-    assert set(METRICS.entries) == set(ANSWERS)
+    assert set(METRICS.entries) == {metric_of(column)[0] for column in ANSWERS}
 
 
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize("masks", MASKS)
 def test_every_metric_gives_the_answer_written_out(name: str, masks: str) -> None:
     expected = ANSWERS[name][list(MASKS).index(masks)]
-    found = METRICS.load(name)(Comparison.of(*MASKS[masks], SPACING_MM))
+    found = columns()[name](Comparison.of(*MASKS[masks], SPACING_MM))
     assert isinstance(found, float)
     assert found == pytest.approx(expected, nan_ok=True)
 
 
-@pytest.mark.parametrize("name", METRICS.names())
+@pytest.mark.parametrize("name", columns())
 def test_every_metric_is_one_number_on_a_single_voxel_of_a_flat_picture(name: str) -> None:
     mask = np.zeros((5, 5, 1), bool)
     mask[2, 2] = True
-    assert math.isfinite(METRICS.load(name)(Comparison.of(mask, mask, (1.0, 1.0, 1.0))))
+    assert math.isfinite(columns()[name](Comparison.of(mask, mask, (1.0, 1.0, 1.0))))
 
 
 def test_names_come_in_the_order_of_the_table() -> None:

@@ -10,6 +10,8 @@ import pytest
 from neuraxis.dataset.labels import Labels
 from neuraxis.dataset.layouts.recognise import open_dataset
 from neuraxis.errors import DataError, UsageError
+from neuraxis.evaluation.evaluate import EvaluateOptions
+from neuraxis.evaluation.rules import ScoringRules
 from neuraxis.evaluation.scores import Score, Scores
 from neuraxis.pipelines import evaluate as pipeline
 from neuraxis.pipelines.evaluate import evaluate_folders, write_report
@@ -106,6 +108,18 @@ def test_nothing_is_written_where_no_folder_is_named(dataset: Path, predictions:
     before = sorted(tmp_path.rglob("*"))
     evaluate_folders(predictions, dataset)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_without_dice_the_report_has_no_pictures_but_its_tables(
+    dataset: Path, predictions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = []
+    monkeypatch.setattr(pipeline, "report_html", lambda content: shown.append(content) or "")
+    options = EvaluateOptions(metrics=("surface_dice",), rules=ScoringRules(tolerances_mm=(2.0,)))
+    scores = evaluate_folders(predictions, dataset, tmp_path / "a", options=options)
+    assert scores.metrics == ("surface_dice_2mm",)
+    assert scores.values("surface_dice_2mm", "lesion") == {"sub-0": 1.0, "sub-1": pytest.approx(1.0)}
+    assert shown[0].overlays == ()
 
 
 def test_a_result_that_exists_is_refused_before_anything_is_scored(dataset: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from neuraxis.evaluation.catalog import metric_names
+from neuraxis.evaluation.catalog import columns, metric_names
 from neuraxis.evaluation.scores import Score, Scores
 from neuraxis.report.score_tables import TERMS, case_table, has_lesions, shown_metrics, term, verdict
 
@@ -106,6 +106,43 @@ def test_a_metric_of_another_package_is_shown_under_its_own_name(read_html: Read
     root = read_html(case_table(table_of({"my_own_score": 0.5})))
     assert root.one("thead").all("th")[-1].text() == "My own score"
     assert term("my_own_score").plotted
+
+
+def test_a_tolerance_is_said_with_the_name() -> None:
+    assert term("surface_dice_2.5mm").title == "Surface Dice, 2.5 mm"
+    assert term("surface_dice_voxels_1mm").title == "Surface Dice of voxels, 1 mm"
+    assert not term("surface_dice_voxels_1mm").main
+
+
+def test_the_page_shows_a_chosen_few_at_first_and_the_rest_on_request(read_html: Reader) -> None:
+    many = dict.fromkeys(columns(), 2.0)
+    shown = table_of(many, many)
+    heads = read_html(case_table(shown)).one("thead").all("th")
+    assert len(heads) == 2 + len(many)
+    assert texts([head for head in heads if "x" not in head.attributes.get("class", "").split()]) == [
+        "Case",
+        "Structure",
+        "Dice",
+        "HD95 (mm)",
+        "Surface Dice, 1 mm",
+        "Reference (mL)",
+        "Predicted (mL)",
+        "Volume error (mL)",
+        "Lesions",
+        "Lesions found",
+        "Lesions false",
+        "Lesion F1",
+    ]
+
+
+def test_of_several_tolerances_the_first_is_drawn() -> None:
+    scored = table_of({"surface_dice_3mm": 0.9, "surface_dice_1mm": 0.5, "surface_dice_voxels_1mm": 0.6})
+    assert shown_metrics(scored) == ("surface_dice_3mm", "surface_dice_voxels_1mm")
+
+
+def test_where_only_minor_metrics_were_asked_for_all_of_them_are_summed_up(read_html: Reader) -> None:
+    root = read_html(verdict(table_of({"iou": 0.5, "assd_mm": 1.5}, {"iou": 0.7, "assd_mm": 2.5})))
+    assert texts(root.all("th"))[-2:] == ["IoU", "ASSD (mm)"]
 
 
 def test_every_metric_of_the_catalog_has_its_words() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -11,6 +12,45 @@ from neuraxis.cli.display import display
 from neuraxis.cli.options import SHOWN, Output, Overwrite
 from neuraxis.cli.printing import show, show_json
 from neuraxis.cli.scores import describe_scores, scores_content
+from neuraxis.errors import UsageError
+from neuraxis.evaluation.rules import CONNECTIVITY, MIN_OVERLAP, TOLERANCES_MM
+
+if TYPE_CHECKING:
+    from neuraxis.evaluation.evaluate import EvaluateOptions
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Scoring:
+    """What is scored, and by which rules."""
+
+    metrics: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="Score these alone (see: neuraxis catalog metrics). [default: all]",
+            consume_multiple=True,
+            negative="",
+            show_default=False,
+        ),
+    ] = ()
+    tolerance_mm: Annotated[
+        tuple[float, ...],
+        Parameter(
+            help="Distances within which surfaces count as one, for the surface Dice. [default: 1 3]",
+            consume_multiple=True,
+            negative="",
+            show_default=False,
+        ),
+    ] = TOLERANCES_MM
+    lesion_overlap: Annotated[
+        float, Parameter(help="Fraction of a lesion that must be covered to be found; 0: one voxel is enough.")
+    ] = MIN_OVERLAP
+    lesion_connectivity: Annotated[
+        Literal[6, 18, 26], Parameter(help="A lesion's voxels share faces (6), edges too (18), corners too (26).")
+    ] = CONNECTIVITY
+
+
+USUAL = Scoring()
 
 
 def evaluate(
@@ -21,6 +61,7 @@ def evaluate(
     into: Annotated[
         Path | None, Parameter(help="Folder for scores.csv, summary.json and report.html.", show_default=False)
     ] = None,
+    scoring: Scoring = USUAL,
     overwrite: Overwrite = False,
     output: Output = SHOWN,
 ) -> int:
@@ -32,22 +73,42 @@ def evaluate(
     For example:
 
         neuraxis evaluate segmentations/ ms-brain/ --into scores/
+        neuraxis evaluate mine/ theirs/ --metrics dice surface_dice --tolerance-mm 2
 
     Args:
         predictions: Folder of segmentations, or one file.
         references: Folder of label maps or a dataset, or one file.
         into: where files go.
+        scoring: what is scored, and by which rules.
         overwrite: whether existing ones are replaced.
         output: how it is shown.
     """
     from neuraxis.pipelines.evaluate import evaluate_folders
 
+    options = evaluate_options(scoring)
     with display(output) as progress:
-        scores = evaluate_folders(predictions, references, into, overwrite, progress)
+        scores = evaluate_folders(predictions, references, into, overwrite, progress, options)
     if output.json:
         show_json(scores_content(scores))
     else:
-        show(describe_scores(scores))
+        show(describe_scores(scores, every=bool(scoring.metrics)))
         if into is not None:
             show(f"\nreport  {into / 'report.html'}")
     return 0
+
+
+def evaluate_options(scoring: Scoring) -> EvaluateOptions:
+    """Return what was asked for as options.
+
+    Raises:
+        UsageError: a tolerance or an overlap that cannot be.
+    """
+    from neuraxis.evaluation.evaluate import EvaluateOptions
+    from neuraxis.evaluation.rules import LesionMatching, ScoringRules
+
+    try:
+        lesions = LesionMatching(scoring.lesion_overlap, scoring.lesion_connectivity)
+        rules = ScoringRules(scoring.tolerance_mm, lesions)
+    except ValueError as error:
+        raise UsageError(f"{error} Mend --tolerance-mm or --lesion-overlap.") from error
+    return EvaluateOptions(metrics=scoring.metrics, rules=rules)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,16 +15,17 @@ from neuraxis.dataset.layouts.layout import DESCRIPTION, read_description, scans
 from neuraxis.dataset.layouts.nnunet import read_labels
 from neuraxis.dataset.layouts.recognise import open_dataset
 from neuraxis.errors import DataError
-from neuraxis.evaluation import surface
-from neuraxis.evaluation.catalog import METRICS, metric_names
-from neuraxis.evaluation.metrics import Comparison
+from neuraxis.evaluation.boxes import flat_axes, joint_box
+from neuraxis.evaluation.catalog import columns
+from neuraxis.evaluation.distances import Spacing
+from neuraxis.evaluation.metrics import Comparison, Scan
 from neuraxis.evaluation.pairs import Pair, check_grids, description_beside, find_pairs, prediction_case
+from neuraxis.evaluation.rules import USUAL, ScoringRules
 from neuraxis.evaluation.scores import Score, Scores
 from neuraxis.progress import Progress, Silent
 from neuraxis.volume.volume import Volume
 from neuraxis.workers import map_in_order
 
-Spacing = tuple[float, float, float]
 _MOST_LABELS = 256
 
 
@@ -38,16 +39,23 @@ class EvaluateOptions:
         metrics: names of metrics; empty for all.
         cases: ids to score; none given: all.
         selected_on_these_cases: whether these cases chose anything of the model; it is said in the table.
+        rules: tolerances of the surface Dice and the matching of lesions.
     """
 
     labels: Labels | None = None
     metrics: tuple[str, ...] = ()
     cases: tuple[str, ...] | None = None
     selected_on_these_cases: bool = False
+    rules: ScoringRules = USUAL
 
 
 def score_case(
-    predicted: np.ndarray, reference: np.ndarray, labels: Labels, spacing_mm: Spacing, metrics: Sequence[str] = ()
+    predicted: np.ndarray,
+    reference: np.ndarray,
+    labels: Labels,
+    spacing_mm: Spacing,
+    metrics: Sequence[str] = (),
+    rules: ScoringRules = USUAL,
 ) -> dict[str, dict[str, float]]:
     """Score every structure of one case.
 
@@ -57,9 +65,10 @@ def score_case(
         labels: the structures: its regions where it has some, else its labels but the background.
         spacing_mm: size of a voxel along each axis.
         metrics: names of the catalog; empty for all.
+        rules: tolerances of the surface Dice and the matching of lesions.
 
     Returns:
-        Structure to metric to value, NaN where undefined.
+        Structure to column to value, NaN where undefined.
 
     Raises:
         ValueError: the shapes differ.
@@ -71,15 +80,18 @@ def score_case(
     >>> score_case(predicted, reference, labels, (1.0, 1.0, 1.0), metrics=("dice", "hd95_mm"))
     {'lesion': {'dice': 0.6666666666666666, 'hd95_mm': 0.95}}
     """
-    functions = _functions(metrics)
-    pairs = _comparisons(predicted, reference, labels, spacing_mm)
-    return {
-        name: {metric: float(function(pair)) for metric, function in functions.items()} for name, pair in pairs.items()
-    }
+    filled_by = columns(metrics, rules.tolerances_mm)
+    pairs = _comparisons(predicted, reference, labels, spacing_mm, rules)
+    return {name: {column: float(fill(pair)) for column, fill in filled_by.items()} for name, pair in pairs.items()}
 
 
 def score_rows(
-    case: Case, predicted: Volume, reference: Volume, labels: Labels, metrics: Sequence[str] = ()
+    case: Case,
+    predicted: Volume,
+    reference: Volume,
+    labels: Labels,
+    metrics: Sequence[str] = (),
+    rules: ScoringRules = USUAL,
 ) -> tuple[Score, ...]:
     """Score every structure of one case as rows of a table, with the voxel counts behind them.
 
@@ -89,16 +101,17 @@ def score_rows(
         reference: label map (1, X, Y, Z) on the same grid.
         labels: the structures.
         metrics: names of the catalog; empty for all.
+        rules: tolerances of the surface Dice and the matching of lesions.
     """
-    functions = _functions(metrics)
-    pairs = _comparisons(predicted.array[0], reference.array[0], labels, reference.grid.spacing_mm)
+    filled_by = columns(metrics, rules.tolerances_mm)
+    pairs = _comparisons(predicted.array[0], reference.array[0], labels, reference.grid.spacing_mm, rules)
     return tuple(
         Score(
             case=case.id,
             subject=case.subject,
             site=case.site,
             structure=name,
-            values={metric: float(function(pair)) for metric, function in functions.items()},
+            values={column: float(fill(pair)) for column, fill in filled_by.items()},
             counts=pair.counts,
             numbers=labels.scored[name],
             prediction_file=predicted.name,
@@ -128,7 +141,7 @@ def evaluate(
     """
     progress = progress or Silent()
     references = _dataset_or_path(references)
-    _functions(options.metrics)
+    columns(options.metrics, options.rules.tolerances_mm)
     pairs = find_pairs(Path(predictions), references, options.cases)
     check_grids(pairs)
     labels, notes = _labels(references, options.labels, pairs, progress)
@@ -137,7 +150,7 @@ def evaluate(
         predicted, reference = _read(pair)
         _check_numbers(pair, "prediction", predicted, labels)
         _check_numbers(pair, "reference", reference, labels)
-        return score_rows(pair.reference, predicted, reference, labels, options.metrics)
+        return score_rows(pair.reference, predicted, reference, labels, options.metrics, options.rules)
 
     rows: list[Score] = []
     with progress.stage("Scoring", len(pairs)) as stage:
@@ -146,7 +159,7 @@ def evaluate(
             stage.advance(note=scored[0].case)
     if all(row.patient == row.case for row in rows):
         notes = (*notes, "Each case counts as its own patient.")
-    return Scores.of(rows, options.selected_on_these_cases, notes)
+    return Scores.of(rows, options.selected_on_these_cases, notes, options.rules.lesions)
 
 
 def _dataset_or_path(references: Path | str | Dataset) -> Path | Dataset:
@@ -157,19 +170,15 @@ def _dataset_or_path(references: Path | str | Dataset) -> Path | Dataset:
     return open_dataset(folder) if (folder / DESCRIPTION).is_file() and not scans_in(folder) else folder
 
 
-def _functions(metrics: Sequence[str]) -> dict[str, Callable[[Comparison], float]]:
-    return {name: METRICS.load(name) for name in metrics or metric_names()}
-
-
 def _comparisons(
-    predicted: np.ndarray, reference: np.ndarray, labels: Labels, spacing_mm: Spacing
+    predicted: np.ndarray, reference: np.ndarray, labels: Labels, spacing_mm: Spacing, rules: ScoringRules
 ) -> Mapping[str, Comparison]:
     """Cut both label maps to the box of what is scored, and compare each structure there."""
     if predicted.ndim != 3 or predicted.shape != reference.shape:
         raise ValueError(f"Label maps need one shape (X, Y, Z), found {predicted.shape} and {reference.shape}.")
-    voxels = reference.size
+    voxels, flat = reference.size, flat_axes(reference.shape)
     background = [0] if any(0 in numbers for numbers in labels.scored.values()) else []
-    box = None if background else surface.joint_box(predicted != 0, reference != 0)
+    box = None if background else joint_box(predicted != 0, reference != 0)
     if box is not None:
         predicted, reference = predicted[box], reference[box]
     scored = None if labels.ignore is None else reference != labels.ignore
@@ -183,7 +192,7 @@ def _comparisons(
         return chosen if scored is None else chosen & scored
 
     return {
-        name: Comparison.of(mask(predicted, numbers), mask(reference, numbers), spacing_mm, voxels)
+        name: Comparison.of(mask(predicted, numbers), mask(reference, numbers), spacing_mm, Scan(voxels, flat), rules)
         for name, numbers in labels.scored.items()
     }
 

@@ -1,12 +1,16 @@
 """How many lesions are found, missed and falsely predicted.
 
-A lesion is a 26-connected component: voxels that share a face, an edge or a corner. It is *found* where the
-prediction covers enough of it, whichever predicted components do so, and *missed* else. A predicted component is
-*false* where it touches no reference lesion with a single voxel.
+A lesion is a connected component, 26-connected unless told otherwise: voxels that share a face, an edge or a corner.
+It is *found* where the prediction covers enough of it, whichever predicted components do so, and *missed* else. A
+predicted component is *false* where it touches no reference lesion with a single voxel.
 
-Paper: Carass et al., "Longitudinal multiple sclerosis lesion segmentation: resource and challenge", NeuroImage 2017,
-for the lesion-wise true and false positive rates. We differ: there one shared voxel makes a lesion found, here a
-tenth of it must be covered (as in Commowick et al., Scientific Reports 2018, without their upper bounds).
+Papers: Carass et al., "Longitudinal multiple sclerosis lesion segmentation: resource and challenge", NeuroImage 2017,
+for the lesion-wise true positive and false discovery rates (LTPR; LFDR, there called LFPR). There one shared voxel
+makes a lesion found (`LesionMatching(min_overlap=0)`); by default a tenth of it must be covered, as in Commowick et
+al., "Objective evaluation of multiple sclerosis lesion segmentation using a data management and processing
+infrastructure", Scientific Reports 2018. Of that paper's rule we leave out the upper bound on what the covering
+components hold outside the lesion, and its F1 joins two shares of found lesions, one from either side, where ours
+counts found, missed and false.
 """
 
 from __future__ import annotations
@@ -15,9 +19,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from neuraxis.evaluation.boxes import joint_box
 from neuraxis.evaluation.overlap import check_masks, ratio
-
-MIN_OVERLAP = 0.1
+from neuraxis.evaluation.rules import CONNECTIVITY, USUAL_LESIONS, Connectivity, LesionMatching
 
 
 @dataclass(frozen=True)
@@ -56,13 +60,15 @@ class LesionScore:
         return ratio(2 * self.found, 2 * self.found + self.missed + self.false)
 
 
-def score_lesions(predicted: np.ndarray, reference: np.ndarray, min_overlap: float = MIN_OVERLAP) -> LesionScore:
+def score_lesions(
+    predicted: np.ndarray, reference: np.ndarray, matching: LesionMatching = USUAL_LESIONS
+) -> LesionScore:
     """Count the lesions found, missed and falsely predicted.
 
     Args:
         predicted: binary mask, (X, Y, Z).
         reference: binary mask, (X, Y, Z), on the same grid.
-        min_overlap: fraction of a reference lesion, in (0, 1], that must be covered.
+        matching: what one lesion is, and how much of it must be covered.
 
     >>> reference = np.zeros((9, 1, 1), bool); reference[[1, 5]] = True
     >>> predicted = np.zeros((9, 1, 1), bool); predicted[[1, 8]] = True
@@ -70,17 +76,17 @@ def score_lesions(predicted: np.ndarray, reference: np.ndarray, min_overlap: flo
     LesionScore(found=1, missed=1, false=1)
     """
     check_masks(predicted, reference)
-    if not 0 < min_overlap <= 1:
-        raise ValueError(f"`min_overlap` lies within 0 (not itself) and 1, not {min_overlap}.")
-    covered, lesions = _shared_fractions(reference, predicted)
-    touching, predictions = _shared_fractions(predicted, reference)
-    found = int(np.count_nonzero(covered >= min_overlap))
+    box = joint_box(predicted, reference) or (slice(0, 0),) * 3
+    predicted, reference = predicted[box], reference[box]
+    covered, lesions = _shared_fractions(reference, predicted, matching.connectivity)
+    touching, predictions = _shared_fractions(predicted, reference, matching.connectivity)
+    found = int(np.count_nonzero((covered > 0) & (covered >= matching.min_overlap)))
     false = int(np.count_nonzero(touching == 0))
     return LesionScore(found, lesions - found, false, predictions)
 
 
-def components(mask: np.ndarray) -> tuple[np.ndarray, int]:
-    """Number the 26-connected components of a mask (X, Y, Z) from 1; return them and how many there are.
+def components(mask: np.ndarray, connectivity: Connectivity = CONNECTIVITY) -> tuple[np.ndarray, int]:
+    """Number the connected components of a mask (X, Y, Z) from 1; return them and how many there are.
 
     One empty plane is added along each axis first: cc3d 4.1.1 reserves room for a fourth as many components as there
     are voxels, which thin and small masks exceed ("maximum length exception"); with the planes an eighth suffices.
@@ -88,16 +94,16 @@ def components(mask: np.ndarray) -> tuple[np.ndarray, int]:
     import cc3d
 
     padded = np.pad(mask, ((0, 1), (0, 1), (0, 1)))
-    labelled, number = cc3d.connected_components(padded, connectivity=26, return_N=True)
+    labelled, number = cc3d.connected_components(padded, connectivity=connectivity, return_N=True)
     return labelled[:-1, :-1, :-1], int(number)
 
 
-def _shared_fractions(mask: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, int]:
+def _shared_fractions(mask: np.ndarray, other: np.ndarray, connectivity: Connectivity) -> tuple[np.ndarray, int]:
     """Return for each component of `mask` the fraction of it that `other` covers, and how many there are."""
     inside = np.flatnonzero(mask)
     if not inside.size:
         return np.empty(0), 0
-    labelled, number = components(mask)
+    labelled, number = components(mask, connectivity)
     owner = np.ravel(labelled)[inside]
     sizes = np.bincount(owner, minlength=number + 1)[1:]
     shared = np.bincount(owner[np.ravel(other)[inside]], minlength=number + 1)[1:]

@@ -1,19 +1,38 @@
 """The metrics by name: each turns a `Comparison` of one structure into one number, NaN where it is undefined.
 
-How each is defined, and what empty masks give, stands with `Counts`, `hd95_mm` and `LesionScore`.
+How each is defined, and what empty masks give, stands with `Counts`, `LesionScore`, and in `surface.py` and
+`surfels.py`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from neuraxis.evaluation import surface
+from neuraxis.evaluation.boxes import flat_axes, joint_box
+from neuraxis.evaluation.distances import Spacing, SurfaceDistances
 from neuraxis.evaluation.lesions import LesionScore, score_lesions
 from neuraxis.evaluation.overlap import Counts, check_masks, count_voxels, ratio
+from neuraxis.evaluation.rules import USUAL, ScoringRules
+from neuraxis.evaluation.surfels import surfel_distances
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What cut-out masks do not tell of the whole scan.
+
+    Attributes:
+        voxels: number of voxels that are scored.
+        flat: axes along which it has one voxel only, where a structure has no surface.
+    """
+
+    voxels: int
+    flat: Collection[int] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,37 +43,52 @@ class Comparison:
         predicted: bool (X, Y, Z), cut out to the box of both masks; 0 voxels where both are empty.
         reference: the same of the reference.
         spacing_mm: size of a voxel along each axis.
-        voxels: number of voxels of the whole scan that are scored.
+        scan: what is known of the whole scan.
+        rules: tolerances and the matching of lesions.
     """
 
     predicted: np.ndarray
     reference: np.ndarray
-    spacing_mm: tuple[float, float, float]
-    voxels: int
+    spacing_mm: Spacing
+    scan: Scan
+    rules: ScoringRules = USUAL
 
     @classmethod
     def of(
         cls,
         predicted: np.ndarray,
         reference: np.ndarray,
-        spacing_mm: tuple[float, float, float],
-        voxels: int | None = None,
+        spacing_mm: Spacing,
+        scan: Scan | None = None,
+        rules: ScoringRules = USUAL,
     ) -> Comparison:
-        """Compare two masks, bool (X, Y, Z); `voxels` counts the whole scan where the masks are cut out of it."""
+        """Compare two masks, bool (X, Y, Z); `scan` tells of the whole scan where the masks are cut out of it."""
         check_masks(predicted, reference)
-        box = surface.joint_box(predicted, reference) or (slice(0, 0),) * 3
-        every = predicted.size if voxels is None else voxels
-        return cls(np.ascontiguousarray(predicted[box]), np.ascontiguousarray(reference[box]), spacing_mm, every)
+        scan = scan or Scan(predicted.size, flat_axes(predicted.shape))
+        box = joint_box(predicted, reference) or (slice(0, 0),) * 3
+        cut, wanted = np.ascontiguousarray(predicted[box]), np.ascontiguousarray(reference[box])
+        return cls(cut, wanted, spacing_mm, scan, rules)
 
     @cached_property
     def counts(self) -> Counts:
         """Voxels shared and not shared."""
-        return count_voxels(self.predicted, self.reference, self.voxels)
+        return count_voxels(self.predicted, self.reference, self.scan.voxels)
 
     @cached_property
     def lesions(self) -> LesionScore:
         """Lesions found, missed and false."""
-        return score_lesions(self.predicted, self.reference)
+        return score_lesions(self.predicted, self.reference, self.rules.lesions)
+
+    @cached_property
+    def surfaces(self) -> SurfaceDistances:
+        """Distances between the surface voxels."""
+        return surface.surface_distances(self.predicted, self.reference, self.spacing_mm, self.scan.flat)
+
+    @cached_property
+    def surfels(self) -> SurfaceDistances:
+        """Distances between the pieces of surface, with their areas; infinite beyond the largest tolerance."""
+        farthest = max(self.rules.tolerances_mm, default=0.0)
+        return surfel_distances(self.predicted, self.reference, self.spacing_mm, self.scan.flat, farthest)
 
     @property
     def voxel_ml(self) -> float:
@@ -82,9 +116,40 @@ def recall(pair: Comparison) -> float:
     return pair.counts.recall
 
 
+def specificity(pair: Comparison) -> float:
+    """Return the part outside the reference that is left free, 0 to 1; NaN where the reference fills the scan."""
+    return pair.counts.specificity
+
+
 def hd95_mm(pair: Comparison) -> float:
     """Return the 95th percentile Hausdorff distance, in mm; NaN where either mask is empty."""
-    return surface.hd95_mm(pair.predicted, pair.reference, pair.spacing_mm)
+    return surface.percentile_mm(pair.surfaces, 95)
+
+
+def hd100_mm(pair: Comparison) -> float:
+    """Return the Hausdorff distance, in mm; NaN where either mask is empty."""
+    return surface.percentile_mm(pair.surfaces, 100)
+
+
+def assd_mm(pair: Comparison) -> float:
+    """Return the average symmetric surface distance, in mm; NaN where either mask is empty."""
+    return surface.average_mm(pair.surfaces)
+
+
+def surface_dice(pair: Comparison, tolerance_mm: float) -> float:
+    """Return the part of both surfaces, by area, within a tolerance; NaN where both masks are empty, 0 where one is.
+
+    Raises:
+        ValueError: the tolerance is larger than all of the comparison's rules.
+    """
+    if tolerance_mm > max(pair.rules.tolerances_mm, default=0.0):
+        raise ValueError(f"{tolerance_mm} mm exceeds the tolerances of the comparison: {pair.rules.tolerances_mm}.")
+    return pair.surfels.share_within(tolerance_mm)
+
+
+def surface_dice_voxels(pair: Comparison, tolerance_mm: float) -> float:
+    """Return the part of both masks' surface voxels within a tolerance; NaN where both are empty, 0 where one is."""
+    return pair.surfaces.share_within(tolerance_mm)
 
 
 def volume_ml_predicted(pair: Comparison) -> float:
@@ -102,9 +167,9 @@ def volume_error_ml(pair: Comparison) -> float:
     return (pair.counts.predicted - pair.counts.reference) * pair.voxel_ml
 
 
-def volume_error_relative(pair: Comparison) -> float:
-    """Return the volume error as a fraction of the reference, -1 and up; NaN where the reference is empty."""
-    return ratio(pair.counts.predicted - pair.counts.reference, pair.counts.reference)
+def volume_error_percent(pair: Comparison) -> float:
+    """Return the volume error in percent of the reference, -100 and up; NaN where the reference is empty."""
+    return 100 * ratio(pair.counts.predicted - pair.counts.reference, pair.counts.reference)
 
 
 def lesions_reference(pair: Comparison) -> float:
@@ -118,7 +183,7 @@ def lesions_predicted(pair: Comparison) -> float:
 
 
 def lesions_found(pair: Comparison) -> float:
-    """Return the number of reference lesions of which the prediction covers a tenth or more."""
+    """Return the number of reference lesions of which the prediction covers enough."""
     return float(pair.lesions.found)
 
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from neuraxis.evaluation.lesions import MIN_OVERLAP
+from neuraxis.evaluation.catalog import metric_of
+from neuraxis.evaluation.rules import USUAL_LESIONS, LesionMatching
 from neuraxis.evaluation.statistics import MIN_PATIENTS, RESAMPLES
 
 if TYPE_CHECKING:
@@ -15,18 +16,24 @@ if TYPE_CHECKING:
 _NAMED = 5
 _RULES = (
     (
-        ("dice", "iou", "lesion_f1"),
+        ("dice", "iou", "surface_dice", "surface_dice_voxels", "lesion_f1"),
         "undefined where reference and prediction are both empty, 0 where only one of them is",
         "with empty reference and empty prediction",
     ),
     (("precision", "lesion_false_discovery"), "undefined where the prediction is empty", "with empty prediction"),
     (
-        ("recall", "lesion_recall", "volume_error_relative"),
+        ("recall", "lesion_recall", "volume_error_percent"),
         "undefined where the reference is empty",
         "with empty reference",
     ),
-    (("hd95_mm",), "undefined where reference or prediction is empty", "with empty reference or prediction"),
+    (("specificity",), "undefined where the reference fills the scan", "with a reference that fills the scan"),
+    (
+        ("hd95_mm", "hd100_mm", "assd_mm"),
+        "undefined where reference or prediction is empty",
+        "with empty reference or prediction",
+    ),
 )
+_LESIONS = ("lesions_found", "lesions_false", "lesion_recall", "lesion_false_discovery", "lesion_f1")
 _MEANINGS = (
     (
         ("hd95_mm",),
@@ -34,30 +41,33 @@ _MEANINGS = (
         "(as MONAI defines it).",
     ),
     (
-        ("lesions_found", "lesions_false", "lesion_recall", "lesion_false_discovery", "lesion_f1"),
-        f"lesions: 26-connected components; found where at least {MIN_OVERLAP:.0%} is covered, false where no "
-        "reference lesion is touched.",
+        ("surface_dice",),
+        "surface_dice: part of both surfaces, by area, that lies within the tolerance of the other (as DeepMind's "
+        "surface-distance defines it); surface_dice_voxels counts surface voxels instead (as MONAI does).",
     ),
+    (_LESIONS, "lesions: {lesions}, false where no reference lesion is touched."),
     (
-        ("volume_error_ml", "volume_error_relative"),
+        ("volume_error_ml", "volume_error_percent"),
         "volume errors: predicted less reference; above 0 where too much is predicted.",
     ),
 )
 
 
-def notes_of(rows: Sequence[Score], metrics: Sequence[str]) -> tuple[str, ...]:
+def notes_of(rows: Sequence[Score], columns: Sequence[str], lesions: LesionMatching = USUAL_LESIONS) -> tuple[str, ...]:
     """Return what a reader of the table must know: n, the rule for empty cases, what was left out, definitions."""
     notes = [_who(rows)]
+    metric = {column: metric_of(column)[0] for column in columns}
     ruled: set[str] = set()
     for names, rule, which in _RULES:
-        present = [name for name in names if name in metrics]
+        present = [column for name in names for column in columns if metric[column] == name]
         if present:
             notes.append(f"{', '.join(present)}: {rule}. {_left_out(rows, present, which)}")
         ruled.update(present)
-    for name in metrics:
-        if name not in ruled and _undefined(rows, [name]):
-            notes.append(f"{name}: {_left_out(rows, [name], 'where it is undefined')}")
-    notes.extend(meaning for names, meaning in _MEANINGS if any(name in metrics for name in names))
+    for column in columns:
+        if column not in ruled and _undefined(rows, [column]):
+            notes.append(f"{column}: {_left_out(rows, [column], 'where it is undefined')}")
+    shown = set(metric.values())
+    notes.extend(meaning.format(lesions=lesions) for names, meaning in _MEANINGS if shown.intersection(names))
     return tuple(notes)
 
 

@@ -3,11 +3,12 @@
 All scores follow from four counts. Where a score would divide nothing by nothing it is undefined, NaN, and whoever
 averages leaves it out and says how often:
 
-| | Dice, IoU | precision | recall |
-| --- | --- | --- | --- |
-| both empty | NaN | NaN | NaN |
-| only the reference is empty | 0 | 0 | NaN |
-| only the prediction is empty | 0 | NaN | 0 |
+| | Dice, IoU | precision | recall | specificity |
+| --- | --- | --- | --- | --- |
+| both empty | NaN | NaN | NaN | 1 |
+| only the reference is empty | 0 | 0 | NaN | true negatives / all |
+| only the prediction is empty | 0 | NaN | 0 | 1 |
+| the reference fills the scan | | | | NaN |
 """
 
 from __future__ import annotations
@@ -62,6 +63,14 @@ class Counts:
     def recall(self) -> float:
         """The part of the reference that is found, 0 to 1; NaN where the reference is empty."""
         return ratio(self.true_positives, self.reference)
+
+    @property
+    def specificity(self) -> float:
+        """The part outside the reference that is left free, 0 to 1; NaN where the reference fills the scan.
+
+        It grows with the field of view: air around the head counts as well avoided.
+        """
+        return ratio(self.true_negatives, self.true_negatives + self.false_positives)
 
 
 def count_voxels(predicted: np.ndarray, reference: np.ndarray, voxels: int | None = None) -> Counts:

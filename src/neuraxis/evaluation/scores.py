@@ -21,6 +21,7 @@ import numpy as np
 from neuraxis.evaluation import notes as rules
 from neuraxis.evaluation import tables
 from neuraxis.evaluation.overlap import Counts
+from neuraxis.evaluation.rules import USUAL_LESIONS, LesionMatching
 from neuraxis.evaluation.statistics import Summary, mean_of, summarise, summarise_structures
 
 
@@ -65,24 +66,30 @@ class Scores:
         metrics: names of the columns, in order.
         notes: n, the rules for empty cases and how often they applied, definitions.
         selected_on_these_cases: whether these cases chose anything of the model (checkpoint, stopping, threshold).
+        lesions: how lesions were told apart and matched.
     """
 
     rows: tuple[Score, ...]
     metrics: tuple[str, ...]
     notes: tuple[str, ...] = ()
     selected_on_these_cases: bool = False
+    lesions: LesionMatching = USUAL_LESIONS
 
     @classmethod
     def of(
-        cls, rows: Iterable[Score], selected_on_these_cases: bool = False, further_notes: Sequence[str] = ()
+        cls,
+        rows: Iterable[Score],
+        selected_on_these_cases: bool = False,
+        further_notes: Sequence[str] = (),
+        lesions: LesionMatching = USUAL_LESIONS,
     ) -> Scores:
         """Gather rows into a table and write its notes."""
         rows = tuple(rows)
         metrics = tuple(dict.fromkeys(name for row in rows for name in row.values))
-        notes = [*rules.notes_of(rows, metrics), *further_notes]
+        notes = [*rules.notes_of(rows, metrics, lesions), *further_notes]
         if selected_on_these_cases:
             notes.insert(0, "Selected on these cases: the scores are too good for new ones.")
-        return cls(rows, metrics, tuple(notes), selected_on_these_cases)
+        return cls(rows, metrics, tuple(notes), selected_on_these_cases, lesions)
 
     def structures(self) -> tuple[str, ...]:
         """Return the names of the structures, in the order of their first rows."""
@@ -131,7 +138,8 @@ class Scores:
     def write_csv(self, path: Path | str, overwrite: bool = True) -> None:
         """Write a row for each case and structure: case, subject, site, structure, the metrics, the counts behind.
 
-        Undefined values are empty cells; numbers are written so that `read_csv` gives exactly the same.
+        Undefined values are empty cells; numbers are written so that `read_csv` gives exactly the same. How lesions
+        were matched is a column where it is not the usual way.
 
         Raises:
             UsageError: the file exists and `overwrite` is false.
@@ -145,8 +153,8 @@ class Scores:
         Raises:
             DataError: the file is missing or is no such table.
         """
-        rows, selected = tables.read(Path(path))
-        return cls.of([Score(**fields) for fields in rows], selected)
+        rows, selected, lesions = tables.read(Path(path))
+        return cls.of([Score(**fields) for fields in rows], selected, lesions=lesions)
 
     def nnunet_summary(self) -> dict[str, Any]:
         """Return the table with the keys of nnU-Net's `summary.json`, its label numbers as keys.

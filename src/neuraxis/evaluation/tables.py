@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from neuraxis.errors import DataError
 from neuraxis.evaluation.overlap import Counts
+from neuraxis.evaluation.rules import USUAL_LESIONS, Connectivity, LesionMatching
 from neuraxis.evaluation.statistics import mean_of
 from neuraxis.files import atomic_path
 
@@ -22,25 +23,28 @@ _COUNTS = ("true_positives", "false_positives", "false_negatives", "true_negativ
 _FILES = ("prediction_file", "reference_file")
 _NUMBERS = "label_numbers"
 _SELECTED = "selected_on_these_cases"
+_MATCHING = ("lesion_min_overlap", "lesion_connectivity")
 
 
 def write(path: Path, scores: Scores, overwrite: bool) -> None:
     """Write the CSV of `Scores.write_csv`."""
-    selected = [_SELECTED] if scores.selected_on_these_cases else []
+    rules = {_SELECTED: "yes"} if scores.selected_on_these_cases else {}
+    if scores.lesions != USUAL_LESIONS:
+        rules |= dict(zip(_MATCHING, (repr(scores.lesions.min_overlap), str(scores.lesions.connectivity)), strict=True))
     with atomic_path(path, overwrite) as part, part.open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream, lineterminator="\n")
-        table.writerow([*_WHO, *scores.metrics, *_COUNTS, _NUMBERS, *_FILES, *selected])
+        table.writerow([*_WHO, *scores.metrics, *_COUNTS, _NUMBERS, *_FILES, *rules])
         for row in scores.rows:
             values = [_cell(row.values.get(metric, math.nan)) for metric in scores.metrics]
             counts = [getattr(row.counts, name) if row.counts else "" for name in _COUNTS]
             numbers = " ".join(map(str, row.numbers))
             who = [getattr(row, name) for name in _WHO]
             files = [getattr(row, name) for name in _FILES]
-            table.writerow([*who, *values, *counts, numbers, *files, *("yes" for _ in selected)])
+            table.writerow([*who, *values, *counts, numbers, *files, *rules.values()])
 
 
-def read(path: Path) -> tuple[list[dict[str, Any]], bool]:
-    """Read the fields of each row of `Scores.write_csv`, and whether the cases were selected on.
+def read(path: Path) -> tuple[list[dict[str, Any]], bool, LesionMatching]:
+    """Read the fields of each row of `Scores.write_csv`, whether the cases were selected on, how lesions were matched.
 
     Raises:
         DataError: the file is missing or is no such table.
@@ -55,9 +59,9 @@ def read(path: Path) -> tuple[list[dict[str, Any]], bool]:
     missing = [name for name in _WHO if name not in columns]
     if missing:
         raise DataError(f"{path}: has no column '{missing[0]}'. Needed is a scores.csv as `evaluate` writes it.")
-    metrics = [name for name in columns if name not in {*_WHO, *_COUNTS, *_FILES, _NUMBERS, _SELECTED}]
+    metrics = [name for name in columns if name not in {*_WHO, *_COUNTS, *_FILES, _NUMBERS, _SELECTED, *_MATCHING}]
     rows = [_fields(path, number, line, metrics) for number, line in enumerate(lines, start=2)]
-    return rows, any(line.get(_SELECTED) == "yes" for line in lines)
+    return rows, any(line.get(_SELECTED) == "yes" for line in lines), _matching(path, lines)
 
 
 def nnunet_summary(scores: Scores) -> dict[str, Any]:
@@ -103,6 +107,17 @@ def _means(rows: list[dict[str, float]]) -> dict[str, float]:
 
 def _cell(value: float) -> str:
     return "" if math.isnan(value) else repr(float(value))
+
+
+def _matching(path: Path, lines: list[dict[str, str]]) -> LesionMatching:
+    """Return how lesions were matched, as the first row says it; the usual way where it says nothing."""
+    overlap, connectivity = (lines[0].get(name) if lines else None for name in _MATCHING)
+    if not overlap or not connectivity:
+        return USUAL_LESIONS
+    try:
+        return LesionMatching(float(overlap), cast(Connectivity, int(connectivity)))
+    except ValueError as error:
+        raise DataError(f"{path}: line 2 tells no matching of lesions ({error}). Write the table again.") from error
 
 
 def _fields(path: Path, number: int, line: dict[str, str], metrics: list[str]) -> dict[str, Any]:

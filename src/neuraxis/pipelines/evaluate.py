@@ -14,7 +14,7 @@ from neuraxis.dataset.labels import Labels
 from neuraxis.dataset.layouts.layout import DESCRIPTION
 from neuraxis.dataset.layouts.recognise import open_dataset
 from neuraxis.errors import NeuraxisError, UsageError
-from neuraxis.evaluation.evaluate import evaluate
+from neuraxis.evaluation.evaluate import EvaluateOptions, evaluate
 from neuraxis.evaluation.scores import Score, Scores
 from neuraxis.files import refuse_existing, write_json, write_text
 from neuraxis.progress import Progress, Silent
@@ -31,6 +31,7 @@ def evaluate_folders(
     into: Path | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    options: EvaluateOptions | None = None,
 ) -> Scores:
     """Score segmentations against references, and write table, summary and report where a folder is named.
 
@@ -40,9 +41,12 @@ def evaluate_folders(
         into: folder for `scores.csv`, `summary.json` (nnU-Net's keys) and `report.html`; None writes nothing.
         overwrite: whether existing ones are replaced.
         progress: who shows how far it is.
+        options: labels, metrics, cases and rules, where not the usual ones; without Dice among the metrics the
+            report has no pictures, since the cases to show are chosen by it.
 
     Raises:
         DataError: cases without a partner, other grids, files that are no label maps.
+        UnknownName: there is no such metric; the message offers the nearest.
         UsageError: a result exists already; it is refused before anything is scored.
     """
     if into is not None:
@@ -50,7 +54,7 @@ def evaluate_folders(
             raise UsageError(f"{into}: is a file. Name a folder with --into.")
         for name in (TABLE, SUMMARY, REPORT):
             refuse_existing(into / name, overwrite)
-    scores = evaluate(predictions, references, progress or Silent())
+    scores = evaluate(predictions, references, progress or Silent(), options or EvaluateOptions())
     if into is not None:
         dataset = references if isinstance(references, Dataset) else _dataset_around(Path(references))
         page = report_html(_report(scores, Path(predictions), references, dataset))
@@ -73,7 +77,8 @@ def write_report(scores: Scores, path: Path | str, title: str = "Evaluation", ov
 def _report(scores: Scores, predictions: Path, references: Path | str | Dataset, dataset: Dataset | None) -> RunReport:
     where = references.root if isinstance(references, Dataset) else Path(references)
     labels = _labels(scores, dataset)
-    overlays = [_overlay(scores, case, caption, labels, dataset) for caption, case in choose_cases(scores).items()]
+    chosen = choose_cases(scores) if "dice" in scores.metrics else {}
+    overlays = [_overlay(scores, case, caption, labels, dataset) for caption, case in chosen.items()]
     return RunReport(
         title=f"{predictions.resolve().name} against {where.resolve().name}",
         scores=scores,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from neuraxis.evaluation.catalog import METRICS
+from neuraxis.evaluation.catalog import METRICS, metric_of
 from neuraxis.evaluation.scores import Scores
 from neuraxis.evaluation.statistics import MIN_PATIENTS, Summary
 from neuraxis.report.curves import in_words
@@ -50,11 +50,16 @@ TERMS = {
     "iou": Term("IoU", "", 3, _SHARE),
     "precision": Term("Precision", "", 3, _SHARE, plotted=True),
     "recall": Term("Recall", "", 3, _SHARE, plotted=True),
+    "specificity": Term("Specificity", "", 5, _SHARE),
     "hd95_mm": Term("HD95", "mm", 2, (0.0, math.inf), plotted=True, main=True),
+    "hd100_mm": Term("HD100", "mm", 2, (0.0, math.inf)),
+    "assd_mm": Term("ASSD", "mm", 2, (0.0, math.inf)),
+    "surface_dice": Term("Surface Dice", "", 3, _SHARE, plotted=True, main=True),
+    "surface_dice_voxels": Term("Surface Dice of voxels", "", 3, _SHARE),
     "volume_ml_reference": Term("Reference", "mL", 3, main=True),
     "volume_ml_predicted": Term("Predicted", "mL", 3, main=True),
     "volume_error_ml": Term("Volume error", "mL", 3, plotted=True, main=True),
-    "volume_error_relative": Term("Relative volume error"),
+    "volume_error_percent": Term("Volume error", "%", 1),
     "lesions_reference": Term("Lesions", "", 0, main=True),
     "lesions_predicted": Term("Lesions predicted", "", 0),
     "lesions_found": Term("Lesions found", "", 0, main=True),
@@ -65,9 +70,11 @@ TERMS = {
 }
 
 
-def term(metric: str) -> Term:
+def term(column: str) -> Term:
     """Return how a metric is written; one that is not known here is drawn and shown under its own name."""
-    return TERMS.get(metric) or Term(in_words(metric), plotted=True, main=True)
+    metric, tolerance_mm = metric_of(column)
+    known = TERMS.get(metric) or Term(in_words(metric), plotted=True, main=True)
+    return known if tolerance_mm is None else replace(known, name=f"{known.name}, {tolerance_mm:g} mm")
 
 
 def has_lesions(scores: Scores) -> bool:
@@ -79,9 +86,15 @@ def has_lesions(scores: Scores) -> bool:
 
 
 def shown_metrics(scores: Scores) -> tuple[str, ...]:
-    """Return the metrics worth a plot or a tile: counts of lesions only where structures have several."""
+    """Return the metrics worth a plot or a tile.
+
+    Counts of lesions are shown only where structures have several, and of several tolerances the first alone.
+    """
     lesions = has_lesions(scores)
-    return tuple(name for name in scores.metrics if lesions or not name.startswith("lesion"))
+    first: dict[str, str] = {}
+    for name in scores.metrics:
+        first.setdefault(metric_of(name)[0], name)
+    return tuple(name for name in first.values() if lesions or not name.startswith("lesion"))
 
 
 def verdict(scores: Scores) -> Markup:
@@ -113,7 +126,7 @@ def _summary_table(scores: Scores, summary: Summaries) -> Markup:
     """Return n, mean, interval, SD and median of each metric that is plotted, in each structure."""
     figures = tuple(Column(name, numeric=True) for name in ("n", "Mean", "95 % CI", "SD", "Median"))
     structures = scores.structures()
-    metrics = [name for name in shown_metrics(scores) if term(name).plotted]
+    metrics = [name for name in shown_metrics(scores) if term(name).plotted] or list(scores.metrics)
     caption = "Scores by metric and structure; the interval is that of the mean"
     if len(structures) == 1:
         found = summary[structures[0]]
@@ -139,7 +152,7 @@ def case_table(scores: Scores) -> Markup:
     for metric in scores.metrics:
         form = term(metric)
         extra = not form.main or metric not in wanted
-        columns.append(Column(form.title, True, form.decimals, extra=extra, help=METRICS.summary(metric)))
+        columns.append(Column(form.title, True, form.decimals, extra=extra, help=METRICS.summary(metric_of(metric)[0])))
     rows: list[tuple[Cell, ...]] = []
     for row in scores.rows:
         names = (row.case, row.site, row.structure) if has_sites else (row.case, row.structure)
