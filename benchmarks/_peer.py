@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,11 +43,15 @@ class Peer:
         model = "nnUNetTrainer__nnUNetPlans__3d_fullres"
         return self.folder / "results" / NAME / model / "fold_0" / "checkpoint_final.pth"
 
-    def predict(self, images: Path, into: Path, workers: tuple[int, int]) -> list[str | Path]:
-        """Return the command that segments every case of a folder, without mirroring."""
+    def predict(self, images: Path, into: Path, workers: tuple[int, int], mirror: bool = False) -> list[str | Path]:
+        """Return the command that segments every case of a folder; its default is to mirror."""
         where = ["-i", images, "-o", into, "-d", str(NUMBER), "-c", "3d_fullres", "-f", "0"]
-        how = ["--disable_tta", "-device", "cpu", "-npp", str(workers[0]), "-nps", str(workers[1])]
-        return [self.venv / "bin" / "nnUNetv2_predict", *where, *how]
+        how = ["-device", "cpu", "-npp", str(workers[0]), "-nps", str(workers[1])]
+        return [self.venv / "bin" / "nnUNetv2_predict", *where, *how, *([] if mirror else ["--disable_tta"])]
+
+    def train(self, *options: str) -> list[str | Path]:
+        """Return the command that trains fold 0; see `_train_peer.py` for its options."""
+        return [self.venv / "bin" / "python", Path(__file__).with_name("_train_peer.py"), str(NUMBER), *options]
 
 
 def make_model(peer: Peer, data: Path, threads: int) -> None:
@@ -57,27 +62,26 @@ def make_model(peer: Peer, data: Path, threads: int) -> None:
         data: the set in MSD's layout.
         threads: how many it may take.
     """
-    _write_raw(peer.folder / "raw" / NAME, data)
+    ids = [image.name.removesuffix(".nii.gz") for image in sorted((data / "imagesTr").glob("[!.]*.nii.gz"))[:CASES]]
+    write_raw(peer.folder / "raw" / NAME, data, ids)
     (peer.folder / "results").mkdir(parents=True, exist_ok=True)
     env = {**peer.env(threads), "nnUNet_n_proc_DA": str(threads), "nnUNet_def_n_proc": str(threads)}
     plan = peer.venv / "bin" / "nnUNetv2_plan_and_preprocess"
     run_tree([plan, "-d", str(NUMBER), "-c", "3d_fullres", "-np", "1", "-npfp", "1"], env)
-    train = Path(__file__).with_name("_train_peer.py")
-    run_tree([peer.venv / "bin" / "python", train, str(NUMBER), str(STEPS)], {**env, "nnUNet_n_proc_DA": "0"})
+    run_tree(peer.train("--iterations", str(STEPS), "--threads", str(threads)), {**env, "nnUNet_n_proc_DA": "0"})
 
 
-def _write_raw(folder: Path, data: Path) -> None:
+def write_raw(folder: Path, data: Path, ids: Sequence[str]) -> None:
+    """Write the folder that nnU-Net plans and trains from: copies of some cases of the hippocampus set."""
     for name in ("imagesTr", "labelsTr"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    images = sorted((data / "imagesTr").glob("[!.]*.nii.gz"))[:CASES]
-    for image in images:
-        id = image.name.removesuffix(".nii.gz")
-        shutil.copyfile(image, folder / "imagesTr" / f"{id}_0000.nii.gz")
-        shutil.copyfile(data / "labelsTr" / image.name, folder / "labelsTr" / image.name)
+    for id in ids:
+        shutil.copyfile(data / "imagesTr" / f"{id}.nii.gz", folder / "imagesTr" / f"{id}_0000.nii.gz")
+        shutil.copyfile(data / "labelsTr" / f"{id}.nii.gz", folder / "labelsTr" / f"{id}.nii.gz")
     card = {
         "channel_names": {"0": "MRI"},
         "labels": {"background": 0, "anterior": 1, "posterior": 2},
-        "numTraining": len(images),
+        "numTraining": len(ids),
         "file_ending": ".nii.gz",
     }
     (folder / "dataset.json").write_text(json.dumps(card), "utf-8")
