@@ -31,3 +31,39 @@ def test_json_holds_recipe_and_reasons(toy: Path, capsys) -> None:
     content = json.loads(capsys.readouterr().out)
     assert content["recipe"]["preparation"]["spacing_mm"] == [1, 1, 2]
     assert content["reasons"]["preparation.spacing_mm"]
+    flat, full = content["candidates"]
+    assert [flat["name"], full["name"]] == ["2d", "3d"]
+    assert content["recipe"]["configuration"] == "3d"
+    assert full["patch"] == content["recipe"]["patches"]["shape"]
+    assert full["options"]["strides"] == content["recipe"]["network"]["options"]["strides"]
+    assert full["stages"] == len(full["options"]["features"])
+    assert full["trainable"] is True
+    assert full["multiply_adds"] > 0 < full["memory_gb"]
+
+
+def test_the_ways_to_train_come_first_and_the_chosen_one_is_marked(toy: Path, capsys) -> None:
+    assert main.run(["plan", str(toy), "--set", "configuration=2d"]) == 0
+    header, flat, full, _, reason, *_ = capsys.readouterr().out.splitlines()
+    assert header.split() == [
+        "way",
+        "spacing",
+        "mm",
+        "median",
+        "patch",
+        "holds",
+        "batch",
+        "features",
+        "GB",
+        "G",
+        "mult-adds",
+    ]
+    assert flat.startswith("* 2d   1 x 1 x 2   16 x 16 x 16  16 x 16 x 1   100% ")
+    assert full.startswith("  3d   1 x 1 x 2 ")
+    assert reason == "2d  Slice by slice across Z; what lies above and below is not seen."
+
+
+def test_asking_for_the_cascade_is_answered_in_a_line_with_the_recipes_exit_code(toy: Path, capsys) -> None:
+    assert main.run(["plan", str(toy), "--set", "configuration=cascade"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert "the second stage of the cascade cannot be trained yet. Set '3d_low'" in said[0]

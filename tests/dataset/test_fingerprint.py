@@ -9,11 +9,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from neuraxis.dataset import fingerprint as module
+from neuraxis.dataset import histogram
 from neuraxis.dataset.check import check_dataset
 from neuraxis.dataset.fingerprint import Fingerprint, examine, fingerprint
 from neuraxis.dataset.layouts.recognise import open_dataset
 from neuraxis.errors import DataError
+from neuraxis.volume.intensity import nyul_landmarks, standard_scale
 
 Make = Callable[..., Path]
 
@@ -55,8 +56,8 @@ def test_intensities_of_a_case_are_those_of_its_labelled_voxels(nnunet: Make) ->
         assert intensity.std == pytest.approx(values.std())
         assert intensity.median == pytest.approx(np.median(values))
         assert (intensity.min, intensity.max) == (values.min(), values.max())
-        assert intensity.low == values.min()  # of 96 voxels the 0.5th percentile is the lowest
-        assert intensity.high == values.max()
+        assert (intensity.low, intensity.high) == pytest.approx(tuple(np.percentile(values, [0.5, 99.5])))
+        assert intensity.tolerance == 0
 
 
 def test_percentiles_of_many_voxels_are_numpys(nnunet: Make) -> None:
@@ -68,8 +69,8 @@ def test_percentiles_of_many_voxels_are_numpys(nnunet: Make) -> None:
         replace_scan(folder / "labelsTr" / f"{id}.nii.gz", label + (np.arange(32) > 20 + (id == "b")).astype("u1"))
     intensity = fingerprint(open_dataset(folder)).cases[0].intensity["FLAIR"]
     low, high = np.percentile(image + ord("a"), [0.5, 99.5])
-    assert intensity.low == pytest.approx(low, abs=0.5)
-    assert intensity.high == pytest.approx(high, abs=0.5)
+    assert intensity.low == pytest.approx(low, rel=1e-6)
+    assert intensity.high == pytest.approx(high, rel=1e-6)
     assert intensity.voxels == image.size
 
 
@@ -95,12 +96,12 @@ def test_the_pool_of_equal_cases_is_that_of_all_their_voxels(nnunet: Make) -> No
     pooled = fingerprint(open_dataset(folder)).channels["T1"]
     assert pooled.mean == pytest.approx(everything.mean())
     assert pooled.std == pytest.approx(everything.std())
-    assert pooled.median == pytest.approx(np.median(everything), abs=2)
-    assert pooled.low == pytest.approx(np.percentile(everything, 0.5), abs=5)
-    assert pooled.high == pytest.approx(np.percentile(everything, 99.5), abs=5)
+    assert pooled.median == pytest.approx(np.median(everything))
+    assert pooled.low == pytest.approx(np.percentile(everything, 0.5))
+    assert pooled.high == pytest.approx(np.percentile(everything, 99.5))
 
 
-def test_thinning_out_changes_the_statistics_little_and_always_alike(
+def test_real_numbers_without_end_are_pooled_in_bounded_memory_and_told_how_exactly(
     nnunet: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = nnunet(ids=("a", "b"), channels=("FLAIR",))
@@ -109,13 +110,54 @@ def test_thinning_out_changes_the_statistics_little_and_always_alike(
         replace_scan(folder / "imagesTr" / f"{id}_0000.nii.gz", random.normal(500, 100, (40, 40, 40)).astype("f4"))
         replace_scan(folder / "labelsTr" / f"{id}.nii.gz", random.integers(0, 3, (40, 40, 40)).astype("u1"))
     exact = fingerprint(open_dataset(folder)).channels["FLAIR"]
-    monkeypatch.setattr(module, "MOST_VOXELS", 5000)
-    monkeypatch.setattr(module, "MOST_POOLED", 500)
-    thinned = fingerprint(open_dataset(folder)).channels["FLAIR"]
-    assert 2 * 2500 <= thinned.voxels <= 2 * 5000 < exact.voxels
-    for name in ("mean", "std", "median", "low", "high"):
-        assert getattr(thinned, name) == pytest.approx(getattr(exact, name), abs=20), name
-    assert fingerprint(open_dataset(folder)).channels["FLAIR"] == thinned
+    assert exact.tolerance == 0
+    monkeypatch.setattr(histogram, "MOST_BINS", 500)
+    binned = fingerprint(open_dataset(folder)).channels["FLAIR"]
+    assert 0 < binned.tolerance < 0.02
+    assert binned.voxels == exact.voxels
+    assert (binned.mean, binned.std) == pytest.approx((exact.mean, exact.std), rel=1e-3)
+    for name in ("median", "low", "high", "min", "max"):
+        assert getattr(binned, name) == pytest.approx(getattr(exact, name), rel=binned.tolerance), name
+
+
+@pytest.mark.parametrize("kind", ["i2", "i4", "f4"])
+def test_landmarks_and_standard_scale_are_those_of_the_images(nnunet: Make, kind: str) -> None:
+    folder = nnunet(ids=("a", "b"), channels=("FLAIR",))
+    images = []
+    for seed, id in enumerate(("a", "b")):
+        image = np.random.default_rng(seed).gamma(2, 200, (12, 13, 14)).astype(kind)
+        image[:, :4] = 0
+        images.append(image)
+        replace_scan(folder / "imagesTr" / f"{id}_0000.nii.gz", image)
+        replace_scan(folder / "labelsTr" / f"{id}.nii.gz", (image > 300).astype("u1") + (image > 600))
+    found = fingerprint(open_dataset(folder))
+    each = [nyul_landmarks(image) for image in images]
+    assert [case.landmarks["FLAIR"] for case in found.cases] == [pytest.approx(one) for one in each]
+    assert found.standard_scale["FLAIR"] == pytest.approx(standard_scale(each))
+
+
+def test_the_share_of_zeros_is_told_for_each_channel(nnunet: Make) -> None:
+    folder = nnunet(ids=("a", "b"))
+    for id in ("a", "b"):
+        array = np.ones((6, 7, 8), "i2")
+        array[0, :, 0] = 5
+        array[3:] = 0
+        replace_scan(folder / "imagesTr" / f"{id}_0001.nii.gz", array + (id == "b") * np.eye(7, 8, dtype="i2"))
+    found = fingerprint(open_dataset(folder))
+    assert found.cases[0].zeros == {"FLAIR": 0.0, "T1": 0.5}
+    assert found.zeros["T1"] == pytest.approx((0.5 + (168 - 21) / 336) / 2)
+
+
+def test_what_earlier_versions_wrote_is_still_read(nnunet: Make) -> None:
+    content = json.loads(json.dumps(fingerprint(open_dataset(nnunet())).to_dict()))
+    for part in (content, *content["cases"]):
+        for key in ("zeros", "landmarks", "standard_scale"):
+            part.pop(key, None)
+    for intensity in content["channels"].values():
+        intensity.pop("tolerance")
+    old = Fingerprint.from_dict(content)
+    assert (old.zeros, old.standard_scale, old.cases[0].landmarks) == ({}, {}, {})
+    assert old.channels["T1"].tolerance == 0
 
 
 def test_voxels_to_ignore_count_as_no_foreground(nnunet: Make) -> None:

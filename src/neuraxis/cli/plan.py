@@ -14,6 +14,8 @@ from neuraxis.cli.printing import columns, show, show_json
 if TYPE_CHECKING:
     from neuraxis.recipe.planner import Plan
 
+HEADER = ("  way", "spacing mm", "median", "patch", "holds", "batch", "features", "GB", "G mult-adds")
+
 
 def plan(
     *datasets: Annotated[Path, Parameter(name="DATASET", required=True)],
@@ -25,12 +27,14 @@ def plan(
 ) -> int:
     """Plan a training and say why: spacing, patch, network, normalisation, schedule.
 
-    Every decision can be overridden with --set, or by editing the file and
-    giving it to --recipe.
+    First the ways to train are compared: by slices, at full and at low
+    resolution. Every decision can be overridden with --set, or by editing
+    the file and giving it to --recipe.
 
     For example:
 
         neuraxis plan ms-brain/ --set memory_gb=16 --into recipe.toml
+        neuraxis plan ms-brain/ --set configuration=2d
 
     Args:
         datasets: Folders of labelled scans; several are joined.
@@ -50,7 +54,9 @@ def plan(
     if into is not None:
         write_text(into, decided.to_toml(), overwrite)
     if output.json:
-        show_json({"recipe": decided.recipe, "reasons": dict(decided.reasons), "file": into})
+        candidates = [candidate.to_dict() for candidate in decided.candidates]
+        content = {"recipe": decided.recipe, "reasons": dict(decided.reasons), "candidates": candidates, "file": into}
+        show_json(content)
     else:
         show(describe_plan(decided))
         if into is not None:
@@ -59,9 +65,30 @@ def plan(
 
 
 def describe_plan(plan: Plan) -> str:
-    """Return each decision, its value and its reason in words."""
+    """Return the ways to train, and each decision with its value and its reason in words."""
     content = plan.recipe.model_dump(mode="json")
-    return columns([(key, _short(_value(content, key)), reason) for key, reason in plan.reasons.items()])
+    decisions = columns([(key, _short(_value(content, key)), reason) for key, reason in plan.reasons.items()])
+    return f"{describe_candidates(plan)}\n\n{decisions}" if plan.candidates else decisions
+
+
+def describe_candidates(plan: Plan) -> str:
+    """Return the ways to train as a table; the one that is trained is marked."""
+    rows = [
+        (
+            ("* " if candidate.name == plan.recipe.configuration else "  ") + candidate.name,
+            " x ".join(f"{step:.3g}" for step in candidate.spacing_mm),
+            " x ".join(map(str, candidate.median_shape)),
+            " x ".join(map(str, candidate.patch)),
+            f"{candidate.covers:.0%}" if candidate.covers >= 0.01 else "<1%",
+            candidate.batch,
+            "-".join(map(str, candidate.options.get("features", ()))) or "its own",
+            f"{candidate.memory_gb:.1f}" if candidate.memory_gb else "?",
+            f"{candidate.multiply_adds / 1e9:.1f}" if candidate.multiply_adds else "?",
+        )
+        for candidate in plan.candidates
+    ]
+    reasons = [(candidate.name, candidate.reason) for candidate in plan.candidates]
+    return f"{columns(rows, HEADER)}\n\n{columns(reasons)}"
 
 
 def _value(content: object, key: str) -> object:

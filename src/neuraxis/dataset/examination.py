@@ -13,6 +13,7 @@ import numpy as np
 
 from neuraxis.dataset.case import Case
 from neuraxis.dataset.finding import Finding, Severity
+from neuraxis.dataset.histogram import count_image
 from neuraxis.dataset.labels import Labels
 from neuraxis.errors import DataError
 from neuraxis.volume.formats import nifti
@@ -22,7 +23,6 @@ from neuraxis.volume.volume import Volume
 SPACING_MM = (0.1, 10.0)
 SHEARED = 0.01
 _AGAIN = "Resample one onto the other or leave the case out."
-_WIDEST_COUNT = 2**20
 
 
 @dataclass(eq=False)
@@ -193,14 +193,9 @@ def _whole(seen: Examination, array: np.ndarray) -> np.ndarray | None:
 
 
 def count_values(array: np.ndarray) -> dict[int, int]:
-    """Return how often each whole number occurs."""
-    flat = array.ravel(order="K")
-    low, high = int(flat.min()), int(flat.max())
-    if array.dtype.kind in "iu" and high - low < _WIDEST_COUNT:
-        counts = np.bincount(flat if low == 0 else flat.astype(np.int64) - low)
-        return {low + int(place): int(counts[place]) for place in np.flatnonzero(counts)}
-    values, found = np.unique(flat, return_counts=True)
-    return {int(value): int(count) for value, count in zip(values, found, strict=True)}
+    """Return how often each whole number occurs in a label map (X, Y, Z)."""
+    histogram = count_image(array if array.dtype.kind in "iu" else array.astype(np.int64))
+    return {int(value): int(count) for value, count in zip(histogram.values, histogram.counts, strict=True)}
 
 
 def _check_counts(seen: Examination) -> None:

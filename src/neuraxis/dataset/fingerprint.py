@@ -2,14 +2,15 @@
 
 The planner takes its decisions from it. Intensities are those of labelled voxels, as nnU-Net collects them (Isensee
 et al. 2021, Nature Methods 18:203): every case weighs the same in the pooled statistics, however large its structures
-are. nnU-Net draws voxels at random; here all are counted, and above `MOST_VOXELS` every k-th one.
+are. nnU-Net draws 10^8 voxels at random; here all are counted, in histograms of bounded size (decision 0011).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,19 +19,26 @@ from neuraxis.dataset.case import Case
 from neuraxis.dataset.check import Finding, check_whole, in_order, refuse_errors
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.examination import Examination, examine_case
+from neuraxis.dataset.histogram import Histogram, Pool, count_image, count_inside, memory_order
 from neuraxis.dataset.labels import Labels
 from neuraxis.progress import Progress, Silent
 from neuraxis.volume.box import nonzero_box
+from neuraxis.volume.intensity import NYUL_PERCENTILES, nyul_landmarks, standard_scale
 from neuraxis.workers import map_in_order
 
-MOST_VOXELS = 500_000
-MOST_POOLED = 10_000
 Triple = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Intensity:
-    """Statistics of the labelled voxels of one channel; `low` and `high` are the 0.5th and the 99.5th percentile."""
+    """Statistics of the labelled voxels of one channel.
+
+    Attributes:
+        low: the 0.5th percentile, as `numpy.percentile` gives it for all voxels.
+        high: the 99.5th percentile.
+        tolerance: by what share of their value percentiles, minimum and maximum may be off; 0 where they are exact, as
+            for integers.
+    """
 
     mean: float
     std: float
@@ -40,6 +48,7 @@ class Intensity:
     min: float
     max: float
     voxels: int
+    tolerance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,8 @@ class CaseFingerprint:
         spacing_mm: distance of voxels along each axis.
         voxels_per_label: label number to voxels, the background included.
         intensity: channel to statistics; empty where the case has no labelled voxel.
+        zeros: channel to the share of its voxels that are exactly 0, in [0, 1].
+        landmarks: channel to the percentiles of its foreground that `volume.intensity` describes an image by.
     """
 
     id: str
@@ -61,6 +72,8 @@ class CaseFingerprint:
     spacing_mm: tuple[float, float, float]
     voxels_per_label: Mapping[int, int]
     intensity: Mapping[str, Intensity]
+    zeros: Mapping[str, float] = field(default_factory=dict)
+    landmarks: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,8 @@ class Fingerprint:
         median_spacing_mm: axis by axis.
         voxels_per_label: label number to voxels, summed over cases.
         nonzero_fraction: median over cases of the box of non-zero voxels' share, in (0, 1].
+        zeros: channel to the median over cases of the share of voxels that are exactly 0.
+        standard_scale: channel to the standard scale of its landmarks (Nyúl and Udupa).
     """
 
     cases: tuple[CaseFingerprint, ...]
@@ -83,6 +98,8 @@ class Fingerprint:
     median_spacing_mm: tuple[float, float, float]
     voxels_per_label: Mapping[int, int]
     nonzero_fraction: float
+    zeros: Mapping[str, float] = field(default_factory=dict)
+    standard_scale: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content for JSON."""
@@ -99,6 +116,8 @@ class Fingerprint:
                 spacing_mm=tuple(case["spacing_mm"]),
                 voxels_per_label=_counts(case["voxels_per_label"]),
                 intensity=_intensities(case["intensity"]),
+                zeros=dict(case.get("zeros", {})),
+                landmarks=_tuples(case.get("landmarks", {})),
             )
             for case in content["cases"]
         ]
@@ -109,6 +128,8 @@ class Fingerprint:
             median_spacing_mm=tuple(content["median_spacing_mm"]),
             voxels_per_label=_counts(content["voxels_per_label"]),
             nonzero_fraction=content["nonzero_fraction"],
+            zeros=dict(content.get("zeros", {})),
+            standard_scale=_tuples(content.get("standard_scale", {})),
         )
 
 
@@ -128,86 +149,88 @@ def examine(dataset: Dataset, progress: Progress | None = None) -> tuple[tuple[F
     findings: list[Finding] = []
     counts: dict[str, Mapping[int, int]] = {}
     cases: list[CaseFingerprint] = []
-    pools: dict[str, list[_Sample]] = {name: [] for name in dataset.channels}
+    pools = {name: Pool() for name in dataset.channels}
     with (progress or Silent()).stage("check and fingerprint", len(dataset.cases)) as stage:
-        for seen, case, samples in map_in_order(partial(_examine, labels=dataset.labels), dataset.cases):
+        for seen, case, foreground in map_in_order(partial(_examine, labels=dataset.labels), dataset.cases):
             findings += seen.findings
             counts[seen.case.id] = seen.counts
             cases += [case] if case is not None else []
-            for name, sample in samples.items():
-                pools[name].append(sample)
+            for name, histogram in foreground.items():
+                pools[name].add(histogram)
             stage.advance(note=seen.case.id)
     findings += check_whole(dataset, counts)
     return in_order(findings), _summarise(cases, pools)
 
 
-@dataclass(frozen=True, eq=False)
-class _Sample:
-    """The labelled voxels of one case and channel: statistics, and evenly chosen ones of the sorted values."""
-
-    intensity: Intensity
-    values: np.ndarray
-
-
-def _examine(case: Case, labels: Labels) -> tuple[Examination, CaseFingerprint | None, dict[str, _Sample]]:
+def _examine(case: Case, labels: Labels) -> tuple[Examination, CaseFingerprint | None, dict[str, Histogram]]:
     seen = examine_case(case, labels)
-    found, samples = None, {}
+    found, foreground = None, {}
     if seen.grid is not None and len(seen.channels) == len(case.images):
-        samples = _sample_foreground(seen)
+        order, views = memory_order(list(seen.channels.values()))
+        held = [np.count_nonzero(view) for view in views]
+        boxes = [nonzero_box([view]) for view in views]
+        foreground = _count_foreground(seen)
         found = CaseFingerprint(
             id=case.id,
             shape=seen.grid.shape,
-            cropped_shape=nonzero_box(list(seen.channels.values()))[1],
+            cropped_shape=_joined_shape([b for b, n in zip(boxes, held, strict=True) if n or not any(held)], order),
             spacing_mm=seen.grid.spacing_mm,
             voxels_per_label=seen.counts,
-            intensity={name: sample.intensity for name, sample in samples.items()},
+            intensity={name: _describe(histogram) for name, histogram in foreground.items()},
+            zeros={n: 1 - count / views[0].size for n, count in zip(seen.channels, held, strict=True)},
+            landmarks={n: _landmarks(v, box[1]) for n, v, box in zip(seen.channels, views, boxes, strict=True)},
         )
     seen.channels, seen.label = {}, None  # the next case needs the memory
-    return seen, found, samples
+    return seen, found, foreground
 
 
-def _sample_foreground(seen: Examination) -> dict[str, _Sample]:
+def _joined_shape(boxes: Sequence[tuple[Triple, Triple]], order: Sequence[int]) -> Triple:
+    """Return the shape (X, Y, Z) of the box around several; these have their axes in memory's order."""
+    starts, shapes = np.array(boxes).swapaxes(0, 1)
+    joined = (starts + shapes).max(axis=0) - starts.min(axis=0)
+    x, y, z = (int(joined[order.index(axis)]) for axis in range(3))
+    return x, y, z
+
+
+def _count_foreground(seen: Examination) -> dict[str, Histogram]:
+    """Count the labelled voxels of each channel; channels without any are left out."""
     if seen.label is None:
         return {}
-    label = seen.label.transpose()
-    labelled = label > 0
+    labelled = seen.label > 0
     if seen.labels.ignore is not None:
-        labelled[label == seen.labels.ignore] = False
-    places = np.flatnonzero(labelled)
-    places = places[:: 1 + len(places) // (MOST_VOXELS + 1)]
-    samples = {}
-    for name, array in seen.channels.items():
-        values = np.sort(array.T.ravel()[places]).astype(np.float64)
-        values = values[np.isfinite(values)]
-        if len(values):
-            samples[name] = _sample(values)
-    return samples
+        labelled &= seen.label != seen.labels.ignore
+    histograms = count_inside(labelled, list(seen.channels.values()))
+    return {name: found for name, found in zip(seen.channels, histograms, strict=True) if len(found.values)}
 
 
-def _sample(values: np.ndarray) -> _Sample:
-    """Describe sorted values, and thin them out to at most `MOST_POOLED` of even rank."""
-    low, median, high = _percentiles(values, np.ones(len(values)))
-    mean, std = float(values.mean()), float(values.std())
-    intensity = Intensity(mean, std, median, low, high, float(values[0]), float(values[-1]), len(values))
-    if len(values) > MOST_POOLED:
-        values = values[((np.arange(MOST_POOLED) + 0.5) * (len(values) / MOST_POOLED)).astype(np.intp)]
-    return _Sample(intensity, values.astype(np.float32))
+def _describe(histogram: Histogram) -> Intensity:
+    low, median, high = histogram.percentiles((0.5, 50, 99.5))
+    return Intensity(
+        mean=histogram.mean,
+        std=histogram.std,
+        median=median,
+        low=low,
+        high=high,
+        min=float(histogram.values[0]),
+        max=float(histogram.values[-1]),
+        voxels=round(histogram.total),
+        tolerance=histogram.tolerance,
+    )
 
 
-def _percentiles(values: np.ndarray, weights: np.ndarray) -> tuple[float, float, float]:
-    """Return the 0.5th, 50th and 99.5th percentile of sorted values, linear between the middles of their weights."""
-    reached = np.cumsum(weights) - 0.5 * weights
-    low, median, high = np.interp(np.array([0.005, 0.5, 0.995]) * weights.sum(), reached, values)
-    return float(low), float(median), float(high)
+def _landmarks(array: np.ndarray, box: Triple) -> tuple[float, ...]:
+    """Return `nyul_landmarks` of an image; of short integers from their histogram, which is quicker."""
+    if array.dtype.kind == "f" or array.dtype.itemsize > 2:
+        return nyul_landmarks(array) if np.isfinite(float(array.min()) + float(array.max())) else ()
+    histogram = count_image(array)
+    bright = histogram.above(float(histogram.values @ histogram.counts) / prod(box))
+    return (bright if len(bright.values) else histogram).percentiles(NYUL_PERCENTILES)
 
 
-def _pool(samples: Sequence[_Sample]) -> Intensity:
-    """Pool the cases, each weighing the same."""
-    values = np.concatenate([sample.values for sample in samples])
-    weights = np.concatenate([np.full(len(sample.values), 1 / len(sample.values)) for sample in samples])
-    order = np.argsort(values, kind="stable")
-    low, median, high = _percentiles(values[order], weights[order])
-    each = [sample.intensity for sample in samples]
+def _pool(pool: Pool, each: Sequence[Intensity]) -> Intensity:
+    """Describe a pool of cases, each weighing the same."""
+    histogram = pool.histogram()
+    low, median, high = histogram.percentiles((0.5, 50, 99.5))
     mean = float(np.mean([case.mean for case in each]))
     square = float(np.mean([case.std**2 + (case.mean - mean) ** 2 for case in each]))
     return Intensity(
@@ -219,22 +242,30 @@ def _pool(samples: Sequence[_Sample]) -> Intensity:
         min=min(case.min for case in each),
         max=max(case.max for case in each),
         voxels=sum(case.voxels for case in each),
+        tolerance=histogram.tolerance,
     )
 
 
-def _summarise(cases: Sequence[CaseFingerprint], pools: Mapping[str, Sequence[_Sample]]) -> Fingerprint:
+def _summarise(cases: Sequence[CaseFingerprint], pools: Mapping[str, Pool]) -> Fingerprint:
     totals: dict[int, int] = {}
     for case in cases:
         for number, count in case.voxels_per_label.items():
             totals[number] = totals.get(number, 0) + count
     kept = [float(np.prod(case.cropped_shape) / np.prod(case.shape)) for case in cases]
+    labelled = {name: [case.intensity[name] for case in cases if name in case.intensity] for name in pools}
     return Fingerprint(
         cases=tuple(cases),
-        channels={name: _pool(samples) for name, samples in pools.items() if samples},
+        channels={name: _pool(pools[name], each) for name, each in labelled.items() if each},
         median_shape=_median([case.shape for case in cases]),
         median_spacing_mm=_median([case.spacing_mm for case in cases]),
         voxels_per_label=dict(sorted(totals.items())),
         nonzero_fraction=float(np.median(kept)) if kept else 1.0,
+        zeros={name: float(np.median([case.zeros[name] for case in cases])) for name in pools if cases},
+        standard_scale={
+            name: standard_scale([case.landmarks[name] for case in cases if case.landmarks[name]])
+            for name in pools
+            if cases
+        },
     )
 
 
@@ -245,6 +276,10 @@ def _median(triples: Sequence[tuple[float, float, float]]) -> tuple[float, float
 
 def _counts(content: Mapping[Any, int]) -> dict[int, int]:
     return {int(number): int(count) for number, count in content.items()}
+
+
+def _tuples(content: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, ...]]:
+    return {name: tuple(values) for name, values in content.items()}
 
 
 def _intensities(content: Mapping[str, Mapping[str, Any]]) -> dict[str, Intensity]:

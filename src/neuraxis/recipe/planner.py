@@ -1,6 +1,7 @@
 """From a fingerprint to a recipe: every open decision, with its reason in words.
 
-A wish of the user is taken as it is and the later decisions follow from it.
+A wish of the user is taken as it is and the later decisions follow from it. The rules stand in
+docs/explanation/planning.md.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -16,24 +16,36 @@ import numpy as np
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.fingerprint import Fingerprint
 from neuraxis.errors import RecipeError, suggest
-from neuraxis.networks import topology
+from neuraxis.networks.topology import MIN_EDGE
+from neuraxis.recipe.augmentation import PRESETS
+from neuraxis.recipe.candidates import (
+    BATCH_2D,
+    Candidate,
+    Cases,
+    by,
+    plan_cascade,
+    plan_flat,
+    plan_full,
+    plan_low,
+    share,
+)
+from neuraxis.recipe.demand import read_demand
 from neuraxis.recipe.recipe import Recipe
+from neuraxis.recipe.spacing import ANISOTROPIC, LOW_BELOW, target_spacing
 from neuraxis.recipe.wishes import Wishes, leaves, look_up, overlay, resolve
 
 WISHED = "Set by the user."
-ANISOTROPIC = 3.0
 CROP_BELOW = 0.75
-BATCH_3D, BATCH_2D = 2, 12
 SIDES = {"left", "right", "l", "r", "lh", "rh"}
-Triple = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A resolved recipe and why each decision was taken, by dotted key."""
+    """A resolved recipe, why each decision was taken, by dotted key, and the ways to train that were compared."""
 
     recipe: Recipe
     reasons: Mapping[str, str]
+    candidates: tuple[Candidate, ...] = ()
 
     def to_toml(self) -> str:
         """Return the recipe as TOML with the reasons as comments above it."""
@@ -52,22 +64,24 @@ def plan(fingerprint: Fingerprint, dataset: Dataset, wishes: Wishes) -> Plan:
 
 class _Planner:
     def __init__(self, fingerprint: Fingerprint, dataset: Dataset, wishes: Wishes) -> None:
-        self.fingerprint, self.dataset, self.wishes = fingerprint, dataset, wishes
+        open_one = wishes.get("configuration") == "auto"
+        self.wishes = {key: value for key, value in wishes.items() if key != "configuration" or not open_one}
+        self.fingerprint, self.dataset, self.demand = fingerprint, dataset, read_demand(wishes, dataset)
         self.decided: dict[str, Any] = {}
         self.reasons: dict[str, str] = {}
-        self.memory_gb = float(look_up(wishes, "memory_gb") or Recipe.model_fields["memory_gb"].default)
 
     def plan(self) -> Plan:
         self._crop()
-        spacing = self._spacing()
+        candidates = self._candidates()
+        chosen = self._choose_candidate(candidates)
+        self._resampling(chosen)
         self._normalisation()
-        shape = self._median_shape(spacing)
-        self._network_and_patch(spacing, shape)
-        self._augmentation(spacing)
+        self._patches_and_network(chosen)
+        self._augmentation(chosen)
         self._splits()
         recipe = resolve(overlay(self.decided, self.wishes))
         wished = {key: WISHED for key in leaves(self.wishes) if key not in ("name", "summary")}
-        return Plan(recipe, {**wished, **self.reasons})
+        return Plan(recipe, {**wished, **self.reasons}, candidates)
 
     def _choose(self, key: str, value: Any, reason: str, channel: str = "") -> Any:
         """Note a decision, or that of one channel under the key; a wish for the same goes before it."""
@@ -88,139 +102,147 @@ class _Planner:
         reason += "the rest is cut away." if crop else f"cropping pays below {CROP_BELOW:.0%}."
         self._choose("preparation.crop", "nonzero" if crop else "none", reason)
 
-    def _spacing(self) -> tuple[float, float, float]:
+    # --- spacing, patch, network ---
+
+    def _candidates(self) -> tuple[Candidate, ...]:
+        """Plan every way to train; wishes for patch, batch and network count for the one that will be trained."""
+        each, wish = self.fingerprint.cases, look_up(self.wishes, "preparation.spacing_mm")
+        target, self.spacing_reason = target_spacing(
+            [case.spacing_mm for case in each], [case.cropped_shape for case in each]
+        )
+        is_low = self.demand.configuration == "3d_low"
+        own = (float(wish[0]), float(wish[1]), float(wish[2])) if wish else None
+        x, y, z = (float(size) for size in target.round(4))
+        spacing = own if own and not is_low else (x, y, z)
+        crop = self.decided["preparation"]["crop"] == "nonzero"
+        cases = Cases([c.cropped_shape if crop else c.shape for c in each], [c.spacing_mm for c in each])
+        median = cases.median_at(spacing)
+        self.demand = self.demand.settled(median)
+        asked = {name: self.demand.unset() for name in ("2d", "3d", "3d_low")} | {
+            self.demand.configuration: self.demand
+        }
+        flat = plan_flat(cases, spacing, self.demand.flat_axis(median, spacing), asked["2d"])
+        if 1 in median:
+            return (flat,)
+        full = plan_full(cases, spacing, asked["3d"])
+        low = plan_low(cases, full, asked["3d_low"], own if is_low else None)
+        return (flat, full) if low is None else (flat, full, low, plan_cascade(full, cases, self.demand.unset()))
+
+    def _choose_candidate(self, candidates: tuple[Candidate, ...]) -> Candidate:
+        by_name, wanted = {candidate.name: candidate for candidate in candidates}, self.demand.configuration
+        if wanted not in by_name:
+            full = by_name["3d"]
+            raise RecipeError(
+                f"configuration '3d_low' is of no use here: at full resolution a patch of {by(full.patch)} voxels "
+                f"holds {share(full.covers)} of the median case (needed: below {LOW_BELOW:.0%}). Set '3d', or "
+                "preparation.spacing_mm to a spacing of your own."
+            )
+        reason = by_name[wanted].reason
+        if wanted == "3d" and "3d_low" in by_name:
+            reason += " It keeps small structures; 3d_low sees more at once, and may be compared with it."
+        if wanted == "2d" and self.demand.patch:
+            reason = "The patch that was set is one voxel thick."
+        self._choose("configuration", wanted, reason)
+        return by_name[wanted]
+
+    def _resampling(self, chosen: Candidate) -> None:
         spacings = np.array([case.spacing_mm for case in self.fingerprint.cases])
-        target = np.median(spacings, axis=0)
-        reason = "The median spacing of the cases."
-        worst = int(target.argmax())
-        others = np.delete(target, worst)
-        if target[worst] > ANISOTROPIC * others.max():
-            fine = float(np.percentile(spacings[:, worst], 10))
-            if fine < target[worst]:
-                target[worst] = max(fine, others.max())
-                reason = (
-                    f"The median spacing, but along axis {'XYZ'[worst]}, where slices are thick, the 10th percentile, "
-                    "so that thin slices keep their detail (nnU-Net's rule)."
-                )
-        if len(np.unique(spacings.round(3), axis=0)) == 1:
+        same = bool(np.allclose(spacings, chosen.spacing_mm, atol=1e-3))
+        reason = chosen.reason if chosen.name == "3d_low" else self.spacing_reason
+        if same:
             reason = "Every case has this spacing; nothing is resampled."
-        x, y, z = self._choose("preparation.spacing_mm", [round(float(size), 4) for size in target], reason)
-        return float(x), float(y), float(z)
+        self._choose("preparation.spacing_mm", list(chosen.spacing_mm), reason)
+        if same:
+            return
+        self._choose("preparation.label_order", "linear", "Borders of resampled labels stay smooth.")
+        thick = int((spacings.max(axis=1) > ANISOTROPIC * spacings.min(axis=1)).sum())
+        if thick or max(chosen.spacing_mm) > ANISOTROPIC * min(chosen.spacing_mm):
+            who = f"in {thick} of {len(spacings)} cases" if thick else "at this spacing"
+            reason = f"Voxels are more than {ANISOTROPIC:g} times as long along one axis {who}: slices are not mixed."
+            self._choose("preparation.thick_ratio", ANISOTROPIC, reason)
 
     def _normalisation(self) -> None:
-        for group in ("normalisation", "intensity"):
+        for group in ("normalisation", "intensity", "landmarks"):
             for name in look_up(self.wishes, f"preparation.{group}") or {}:
                 if name not in self.dataset.channels:
                     known = suggest(name, self.dataset.channels)
                     raise RecipeError(f"preparation.{group}: the data have no channel '{name}'. {known}")
         for channel in self.dataset.channels:
-            modality = self.dataset.modality.get(channel, "MRI").upper()
-            crop = self.decided["preparation"]["crop"] == "nonzero"
-            if modality == "CT":
-                rule, reason = "ct", "CT numbers are comparable: clipped and scaled by the foreground of all cases."
-            elif crop:
-                rule, reason = (
-                    "zscore_nonzero",
-                    "MR intensities are arbitrary: each image's mean and SD, of non-zero voxels.",
-                )
-            else:
-                rule, reason = "zscore", "MR intensities are arbitrary: each image's own mean and SD."
-            rule = self._choose("preparation.normalisation", rule, reason, channel)
+            rule = self._choose("preparation.normalisation", *self._rule(channel), channel)
             if rule == "ct":
                 pooled = self.fingerprint.channels[channel]
                 numbers = {"low": pooled.low, "high": pooled.high, "mean": pooled.mean, "std": max(pooled.std, 1e-6)}
                 where = "0.5th and 99.5th percentile, mean and SD of the labelled voxels of all cases."
                 self._choose("preparation.intensity", numbers, where, channel)
+            elif rule == "nyul" and channel in self.fingerprint.standard_scale:
+                scale = list(self.fingerprint.standard_scale[channel])
+                self._choose("preparation.landmarks", scale, "Nyúl's standard scale of all cases.", channel)
 
-    def _median_shape(self, spacing: tuple[float, float, float]) -> Triple:
-        crop = self.decided["preparation"]["crop"] == "nonzero"
-        sides = []
-        for case in self.fingerprint.cases:
-            shape = case.cropped_shape if crop else case.shape
-            sides.append(
-                [max(1, round(n * old / new)) for n, old, new in zip(shape, case.spacing_mm, spacing, strict=True)]
+    def _rule(self, channel: str) -> tuple[str, str]:
+        """Return how a channel is normalised, and why."""
+        if self.dataset.modality.get(channel, "MRI").upper() == "CT":
+            return "ct", "CT numbers are comparable: clipped and scaled by the foreground of all cases."
+        if self.decided["preparation"]["crop"] == "nonzero":
+            zeros = self.fingerprint.zeros.get(channel)
+            told = f" ({zeros:.0%} of the median scan are 0)" if zeros else ""
+            return (
+                "zscore_nonzero",
+                f"MR intensities are arbitrary: each image's mean and SD, of non-zero voxels{told}.",
             )
-        x, y, z = (int(median(side)) for side in zip(*sides, strict=True))
-        return x, y, z
+        return "zscore", "MR intensities are arbitrary: each image's own mean and SD."
 
-    def _network_and_patch(self, spacing: tuple[float, float, float], shape: Triple) -> None:
-        flat = self._flat_axis(shape)
-        wished = look_up(self.wishes, "patches.shape")
-        start = (
-            tuple(int(n) for n in wished) if wished else tuple(1 if axis == flat else n for axis, n in enumerate(shape))
-        )
-        patch: Triple = (start[0], start[1], start[2])
-        batch = look_up(self.wishes, "patches.batch") or (BATCH_3D if flat is None else BATCH_2D)
-        plan, features = self._topology(patch, spacing)
-        while not wished and self._memory(patch, plan, features, batch) > self.memory_gb and max(patch) > 8:
-            patch = self._smaller(patch, plan.stride, spacing)
-            plan, features = self._topology(patch, spacing)
-        if not wished:
-            patch = topology.pad_to_stride(patch, plan.stride)
-        needed = self._memory(patch, plan, features, batch)
-        whole = all(n >= m for n, m in zip(patch, shape, strict=True)) or flat is not None
-        covers = "holds the median prepared case" if whole else "is as large as memory allows"
-        reason = f"{_by(patch)} voxels {covers} ({_by(shape)}), about {needed:.1f} of {self.memory_gb:g} GB a step."
-        self._choose("patches.shape", list(patch), reason)
-        self._choose("patches.batch", batch, "Small batches give more steps in the same time.")
-        depth = f"{len(plan.strides)} stages: halved until an axis has fewer than {2 * topology.MIN_EDGE} voxels."
-        if look_up(self.wishes, "network.name") in (None, "unet"):
-            self._choose("network.name", "unet", "The plain U-Net is the safest first choice.")
-            self._choose("network.options.features", list(features), depth)
-            self._choose(
-                "network.options.strides",
-                [list(s) for s in plan.strides],
-                "Each axis is halved while its spacing is below twice the finest.",
-            )
-            self._choose(
-                "network.options.kernels",
-                [list(k) for k in plan.kernels],
-                "3 along each axis whose spacing is below twice the finest, else 1.",
-            )
-            if flat is not None:
-                self._choose("network.options.flat_axis", flat, f"Axis {'XYZ'[flat]} is predicted slice by slice.")
-        else:
+    def _patches_and_network(self, chosen: Candidate) -> None:
+        memory_gb = self.demand.memory_gb
+        takes = f"about {chosen.memory_gb:.1f} of {memory_gb:g} GB a step."
+        if not chosen.memory_gb:
+            takes = "how much memory that takes is not known for this network."
+        elif chosen.memory_gb > memory_gb:
+            takes = f"about {chosen.memory_gb:.1f} GB a step, above the {memory_gb:g} GB allowed."
+        whole = chosen.covers == 1
+        held = "a slice of the median prepared case" if chosen.name == "2d" else "the median prepared case"
+        covers = f"holds {held}" if whole else "is as large as memory allows"
+        reason = f"{by(chosen.patch)} voxels {covers} ({by(chosen.median_shape)}), {takes}"
+        self._choose("patches.shape", list(chosen.patch), reason)
+        steps = "Small batches give more steps in the same time."
+        if chosen.name == "2d":
+            steps = f"As many slices as memory allows, at most {BATCH_2D}."
+        self._choose("patches.batch", chosen.batch, steps)
+        self._choose("network.name", "unet", "The plain U-Net is the safest first choice.")
+        reasons = {
+            "features": f"{chosen.stages} stages: halved until an axis has fewer than {2 * MIN_EDGE} voxels.",
+            "strides": "Each axis is halved while its spacing is below twice the finest.",
+            "kernels": "3 along each axis whose spacing is below twice the finest, else 1.",
+            "flat_axis": f"Axis {'XYZ'[chosen.options.get('flat_axis') or 0]} is predicted slice by slice.",
+        }
+        for key, reason in reasons.items():
+            if chosen.options.get(key) is not None:
+                value = chosen.options[key]
+                self._choose(f"network.options.{key}", _plain(value), reason)
+        if not chosen.options:
             self._choose("network.options", {}, "The network's own defaults.")
 
-    def _flat_axis(self, shape: Triple) -> int | None:
-        wish = look_up(self.wishes, "network.options.flat_axis")
-        if wish is not None:
-            return int(wish)
-        patch = look_up(self.wishes, "patches.shape") or shape
-        return next((axis for axis in (2, 1, 0) if int(patch[axis]) == 1), None)
+    # --- augmentation and splits ---
 
-    def _topology(
-        self, patch: Triple, spacing: tuple[float, float, float]
-    ) -> tuple[topology.Topology, tuple[int, ...]]:
-        options = look_up(self.wishes, "network.options") or {}
-        most = len(options["features"]) if "features" in options else topology.MAX_STAGES
-        plan = topology.plan_topology(patch, spacing, most)
-        if "strides" in options:
-            plan = topology.Topology(tuple(map(tuple, options["strides"])), plan.kernels)
-        return plan, tuple(options.get("features", topology.plan_features(len(plan.strides))))
-
-    def _memory(self, patch: Triple, plan: topology.Topology, features: tuple[int, ...], batch: int) -> float:
-        return topology.training_memory_gb(topology.pad_to_stride(patch, plan.stride), plan, features, batch)
-
-    def _smaller(self, patch: Triple, stride: Triple, spacing: tuple[float, float, float]) -> Triple:
-        """Shorten the axis that is longest in mm by one stride."""
-        longest = max(range(3), key=lambda axis: patch[axis] * spacing[axis] if patch[axis] > stride[axis] else 0)
-        x, y, z = ((-(-n // stride[axis]) - 1) * stride[axis] if axis == longest else n for axis, n in enumerate(patch))
-        return max(1, x), max(1, y), max(1, z)
-
-    def _augmentation(self, spacing: tuple[float, float, float]) -> None:
+    def _augmentation(self, chosen: Candidate) -> None:
+        preset = look_up(self.wishes, "augmentation.preset") or "light"
+        stated = PRESETS.get(preset, {})
+        spacing = self.decided["preparation"]["spacing_mm"]
         thick = max(range(3), key=lambda axis: spacing[axis])
-        if spacing[thick] > ANISOTROPIC * min(spacing):
+        if "rotation_deg" in stated:
+            degrees, reason = list(stated["rotation_deg"]), f"As the preset '{preset}' has it."
+        elif spacing[thick] > ANISOTROPIC * min(spacing):
             degrees = [30.0 if axis == thick else 0.0 for axis in range(3)]
             reason = f"Slices are thick along {'XYZ'[thick]}: rotation within the slice only."
         else:
             degrees, reason = [15.0, 15.0, 15.0], "About every axis; patients lie a little differently."
         self._choose("augmentation.rotation_deg", degrees, reason)
         sided = [name for name in self.dataset.labels.names if _names_a_side(name)]
-        mirrored: list[int] = [] if sided else [0]
-        reason = (
-            f"'{sided[0]}' is a side: a mirror would swap it." if sided else "No label names a side: left may be right."
-        )
+        mirrored, reason = list(stated.get("mirror_axes", (0,))), "No label names a side: left may be right."
+        if "mirror_axes" in stated:
+            reason = f"As the preset '{preset}' has it."
+        if sided and 0 in mirrored:
+            mirrored.remove(0)
+            reason = f"'{sided[0]}' is a side: a mirror would swap it."
         self._choose("augmentation.mirror_axes", mirrored, reason)
 
     def _splits(self) -> None:
@@ -240,5 +262,6 @@ def _names_a_side(label: str) -> bool:
     return bool(words & SIDES or re.search("left|right", label, re.IGNORECASE))
 
 
-def _by(shape: Triple) -> str:
-    return " x ".join(map(str, shape))
+def _plain(value: Any) -> Any:
+    """Return nested tuples as nested lists."""
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value

@@ -7,10 +7,11 @@ A file or `--set key=value` gives wishes, the planner takes the open decisions f
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from neuraxis.errors import UnknownName
 from neuraxis.losses.catalog import LOSSES
@@ -20,6 +21,18 @@ from neuraxis.recipe.part import Axis, Part
 from neuraxis.recipe.preparation import PreparationRecipe
 
 Triple = tuple[int, int, int]
+
+
+def _can_be_trained(configuration: Any) -> Any:
+    if configuration == "cascade":
+        raise PydanticCustomError(
+            "cascade",
+            "the second stage of the cascade cannot be trained yet. Set '3d_low', its first stage, or '3d'",
+        )
+    return configuration
+
+
+Configuration = Annotated[Literal["auto", "2d", "3d", "3d_low"], BeforeValidator(_can_be_trained)]
 
 
 class SplitRecipe(Part):
@@ -148,12 +161,15 @@ class Recipe(Part):
         summary: what it is for, in a sentence.
         seed: of every random draw.
         memory_gb: memory that training may take, in GiB; patch, batch and network are planned for it.
+        configuration: "2d" trains slices, "3d" volumes at full resolution, "3d_low" at a coarser one of which a patch
+            sees more. "auto" takes 3D where there is more than one slice; `neuraxis plan` shows them all.
     """
 
     name: str = "auto"
     summary: str = ""
     seed: int = Field(0, ge=0, lt=2**31)
     memory_gb: float = Field(8.0, gt=0)
+    configuration: Configuration = "auto"
     splits: SplitRecipe = SplitRecipe()
     preparation: PreparationRecipe
     patches: PatchRecipe

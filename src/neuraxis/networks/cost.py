@@ -1,0 +1,109 @@
+"""What a network costs, counted from its layers without torch: parameters, multiply-adds, memory of a training step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from neuraxis.errors import UnknownName
+from neuraxis.networks.catalog import LAYERS, OPTIONS
+from neuraxis.networks.layers import Layer
+from neuraxis.networks.topology import plan_topology
+
+Triple = tuple[int, int, int]
+EXAMPLE_PATCH: Triple = (128, 128, 128)
+PROGRAM_GB = 0.7
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one sample of a patch costs.
+
+    Attributes:
+        parameters: numbers that training finds.
+        multiply_adds: of the convolutions of a prediction; FLOPs are twice as many.
+        activation_voxels: values that all convolutions give in a training step, channels times voxels.
+    """
+
+    parameters: int
+    multiply_adds: int
+    activation_voxels: int
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """What goes through a network in a step of training.
+
+    Attributes:
+        patch: voxels along (X, Y, Z).
+        batch: patches.
+        channels: of the image.
+        outputs: of the network.
+        half: whether convolutions compute in bfloat16.
+    """
+
+    patch: Triple
+    batch: int
+    channels: int
+    outputs: int
+    half: bool = False
+
+
+def cost(name: str, options: Any, patch: Triple, channels: int, outputs: int) -> Cost:
+    """Count what a network costs for one sample.
+
+    Args:
+        name: of the network in the catalog.
+        options: of the network's own type.
+        patch: voxels along (X, Y, Z); what is no multiple of the network's stride is counted as if padded to it.
+        channels: of the image.
+        outputs: of the network.
+
+    Returns:
+        The counts; zeros for a network of another package that does not say what its layers are.
+    """
+    layers = _layers(name, options, patch, channels, outputs)
+    return Cost(
+        sum(layer.parameters for layer in layers),
+        sum(layer.multiply_adds for layer in layers if not layer.training_only),
+        sum(layer.after * prod(layer.size) for layer in layers),
+    )
+
+
+def example_cost(name: str) -> Cost:
+    """Count what a network costs as it is planned for `EXAMPLE_PATCH` at 1 mm: width 32 to 320, 1 channel, 2 outputs.
+
+    >>> round(example_cost("unet").parameters / 1e6, 1)
+    31.2
+    """
+    if name not in LAYERS.names():
+        return Cost(0, 0, 0)
+    options = OPTIONS.load(name).planned(plan_topology(EXAMPLE_PATCH, (1.0, 1.0, 1.0)), 32, 320)
+    return cost(name, options, EXAMPLE_PATCH, 1, 2)
+
+
+def training_memory_gb(name: str, options: Any, patch: Triple, batch: int, channels: int, outputs: int) -> float:
+    """Estimate the peak of a training step in float32, the program itself included, in GiB (see `step_memory_gb`)."""
+    return step_memory_gb(name, options, TrainingStep(patch, batch, channels, outputs))
+
+
+def step_memory_gb(name: str, options: Any, step: TrainingStep) -> float:
+    """Estimate the peak memory of a training process, in GiB."""
+    layers = _layers(name, options, step.patch, step.channels, step.outputs)
+    width = 2 if step.half else 4
+    weights = sum(layer.parameters for layer in layers)
+    held = sum(prod(layer.size) * (layer.held * width + layer.indices * 8) for layer in layers)
+    passing = max((prod(layer.size) * (2 * layer.after + layer.before) * width for layer in layers), default=0)
+    loss = 4 * prod(step.patch) * (8 * step.outputs + 4 * step.channels)
+    return PROGRAM_GB + (weights * (20 + 2 * step.half) + step.batch * (held + passing + loss)) / 2**30
+
+
+def _layers(name: str, options: Any, patch: Triple, channels: int, outputs: int) -> tuple[Layer, ...]:
+    try:
+        layers = LAYERS.load(name)
+    except UnknownName:
+        return ()
+    stride = options.stride
+    x, y, z = (-(-size // factor) * factor for size, factor in zip(patch, stride, strict=True))
+    return tuple(layers(options, (x, y, z), channels, outputs))
