@@ -59,3 +59,4 @@ docs: setup recipe-keys ## the manual as a site in site/
 
 recipe-keys: setup
 	@$(BIN)/python docs/recipe_keys.py docs/reference/recipe-keys.md
+	@$(BIN)/python docs/augmentation_presets.py docs/reference/augmentations.md

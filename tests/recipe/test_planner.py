@@ -261,6 +261,17 @@ def test_a_preset_of_augmentation_is_kept_but_never_mirrors_a_side():
     assert augmentation("augmentation.preset=nnunet", "augmentation.mirror_axes=[0]", labels=sided).mirror_axes == (0,)
 
 
+def test_a_preset_turns_thick_slices_within_the_slice_only():
+    recipe = planned((256, 256, 20), (0.5, 0.5, 5.0), "augmentation.preset=picture").recipe
+    assert recipe.augmentation.rotation_deg[:2] == (0, 0)
+    assert recipe.augmentation.rotation_deg[2] > 0
+
+
+def test_zeros_outside_of_an_extracted_head_stay_zero_in_training():
+    assert planned((100, 100, 100), cropped=(60, 60, 60)).recipe.augmentation.keep_zeros
+    assert not planned((100, 100, 100)).recipe.augmentation.keep_zeros
+
+
 def test_few_patients_get_fewer_folds():
     assert planned(cases=3).recipe.splits.folds == 3
 

@@ -23,6 +23,18 @@ class Purpose(IntEnum):
     NOISE = 4
     WEIGHTS = 5
     DROPOUT = 6
+    SHEAR = 7
+    ZOOM = 8
+    ELASTIC = 9
+    BARREL = 10
+    RICIAN = 11
+    SHARPEN = 12
+    LOW_RESOLUTION = 13
+    BIAS = 14
+    MOTION = 15
+    GHOSTING = 16
+    SPIKE = 17
+    CUTOUT = 18
 
 
 def generator(seed: int, purpose: Purpose, step: int = 0, sample: int = 0) -> np.random.Generator:

@@ -228,11 +228,12 @@ class _Planner:
         stated = PRESETS.get(preset, {})
         spacing = self.decided["preparation"]["spacing_mm"]
         thick = max(range(3), key=lambda axis: spacing[axis])
-        if "rotation_deg" in stated:
-            degrees, reason = list(stated["rotation_deg"]), f"As the preset '{preset}' has it."
-        elif spacing[thick] > ANISOTROPIC * min(spacing):
-            degrees = [30.0 if axis == thick else 0.0 for axis in range(3)]
+        if spacing[thick] > ANISOTROPIC * min(spacing):
+            most = stated["rotation_deg"][thick] if "rotation_deg" in stated else 30.0
+            degrees = [most if axis == thick else 0.0 for axis in range(3)]
             reason = f"Slices are thick along {'XYZ'[thick]}: rotation within the slice only."
+        elif "rotation_deg" in stated:
+            degrees, reason = list(stated["rotation_deg"]), f"As the preset '{preset}' has it."
         else:
             degrees, reason = [15.0, 15.0, 15.0], "About every axis; patients lie a little differently."
         self._choose("augmentation.rotation_deg", degrees, reason)
@@ -244,6 +245,8 @@ class _Planner:
             mirrored.remove(0)
             reason = f"'{sided[0]}' is a side: a mirror would swap it."
         self._choose("augmentation.mirror_axes", mirrored, reason)
+        if "zscore_nonzero" in self.decided["preparation"]["normalisation"].values():
+            self._choose("augmentation.keep_zeros", True, "What lies outside of the cut-out head is 0, and stays so.")
 
     def _splits(self) -> None:
         if self.dataset.own_folds and look_up(self.wishes, "splits.own") is not False:

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from neuraxis.patches.augment.augment import Augmentation
-from neuraxis.patches.augment.intensity import IntensityDraw, apply_intensity
-from neuraxis.patches.augment.spatial import SpatialDraw, apply_spatial, margin
+from neuraxis.patches.augment.catalog import AUGMENTATIONS
+from neuraxis.patches.augment.spatial import SpatialDraw, apply_spatial
 from neuraxis.recipe.augmentation import AugmentationRecipe
 
 NOTHING = {f"{name}_probability": 0.0 for name in ("affine", "noise", "blur", "brightness", "contrast", "gamma")}
@@ -91,47 +91,64 @@ def test_mirroring_turns_image_and_target_together(batch):
     assert torch.equal(images[1], batch[0][1])
 
 
-def test_blur_keeps_a_constant_and_flattens_a_point():
-    point = torch.zeros(1, 1, 9, 9, 9)
-    point[0, 0, 4, 4, 4] = 1
-
-    blurred = apply_intensity(point, [IntensityDraw(blur=0.8)])
-
-    assert float(blurred.sum()) == pytest.approx(1, abs=1e-5)
-    assert float(blurred.max()) < 0.2
-    torch.testing.assert_close(
-        apply_intensity(torch.ones(1, 1, 5, 5, 1), [IntensityDraw(blur=1.0)]), torch.ones(1, 1, 5, 5, 1)
-    )
+GOLDEN = {  # of the code before it knew more than affine, mirror, noise, blur, brightness, contrast and gamma
+    ("default", 0): ((-0.004407, 0.650916, 0.013519, -0.574124), (536, 363)),
+    ("default", 3): ((-0.004407, 0.707374, 0.016629, 0.95585), (536, 363)),
+    ("always", 0): ((-0.003639, 0.361568, 0.672539, -0.315195), (537, 336)),
+    ("always", 3): ((-0.003828, 0.21504, 0.084269, 0.211481), (536, 339)),
+}
 
 
-def test_gamma_keeps_mean_and_spread(batch):
-    changed = apply_intensity(batch[0], [IntensityDraw(gamma=1.4), IntensityDraw(gamma=0.7, inverted=True)])
+@pytest.mark.parametrize(("name", "step"), GOLDEN)
+def test_recipes_of_earlier_versions_augment_as_they_did(name, step):
+    numbers = torch.arange(2 * 2 * 14 * 12 * 10, dtype=torch.float64)
+    images = torch.cos(numbers * 0.37).float().view(2, 2, 14, 12, 10)
+    targets = (torch.sin(numbers[: 2 * 14 * 12 * 10] * 0.11) > 0.5).to(torch.uint8).view(2, 1, 14, 12, 10) * 3
+    recipe = AugmentationRecipe(mirror_axes=(0, 1), **(ALWAYS if name == "always" else {}))
 
-    for before, after in zip(batch[0], changed, strict=True):
-        assert float(after.mean()) == pytest.approx(float(before.mean()), abs=1e-5)
-        assert float(after.std()) == pytest.approx(float(before.std()), rel=1e-4)
-        assert not torch.allclose(before, after)
+    image, target = Augmentation(recipe, (10, 10, 8), (1, 1.2, 2), seed=11)(images, targets, step)
 
-
-def test_contrast_stays_within_the_old_range(batch):
-    changed = apply_intensity(batch[0], [IntensityDraw(contrast=1.25)] * 2)
-
-    assert float(changed.max()) <= float(batch[0].max())
-    assert float(changed.min()) >= float(batch[0].min())
-
-
-def test_brightness_multiplies():
-    assert torch.equal(
-        apply_intensity(torch.ones(1, 1, 2, 2, 2), [IntensityDraw(brightness=1.2)]), torch.full((1, 1, 2, 2, 2), 1.2)
-    )
+    values, counts = GOLDEN[name, step]
+    found = (image.mean(), image.std(), image[0, 1, 4, 5, 6], image[1, 0, 0, 9, 7])
+    assert [float(value) for value in found] == pytest.approx(values, abs=2e-5)
+    assert (int((target == 3).sum()), int(target[0, 0, 3:7].sum())) == counts
 
 
-def test_noise_has_the_asked_for_spread():
-    noisy = apply_intensity(torch.zeros(1, 1, 40, 40, 40), [IntensityDraw(noise=0.2, noise_seed=5)])
+def test_what_happens_to_a_sample_does_not_depend_on_the_batch_around_it(batch):
+    augmentation = Augmentation(AugmentationRecipe(**ALWAYS), (8, 8, 8), (1, 1, 1), seed=0)
+    both, _ = augmentation(*batch, 4)
+    first, _ = augmentation(batch[0][:1], batch[1][:1], 4)
 
-    assert float(noisy.std()) == pytest.approx(0.2, rel=0.02)
+    assert torch.equal(both[:1], first)
 
 
-def test_the_margin_is_a_fifth_and_nothing_along_a_flat_axis():
-    assert margin((40, 56, 1), AugmentationRecipe()) == (48, 68, 1)
-    assert margin((40, 56, 1), AugmentationRecipe(affine_probability=0)) == (40, 56, 1)
+def test_switching_a_new_kind_on_leaves_the_draws_of_the_others_alone():
+    before = Augmentation(AugmentationRecipe(), (8, 8, 8), (1, 1, 1), seed=0)
+    after = Augmentation(AugmentationRecipe(spike_probability=1, zoom_probability=1), (8, 8, 8), (1, 1, 1), seed=0)
+
+    for step in range(20):
+        old, new = before.draw(step, 0, 1), after.draw(step, 0, 1)
+        assert old.intensity == new.intensity
+        assert old.spatial.mirrored == new.spatial.mirrored
+        assert np.array_equal(old.spatial.affine, new.spatial.affine)
+
+
+def test_a_draw_names_what_happens_by_the_names_of_the_catalog():
+    kinds = [name for name in AUGMENTATIONS.entries if name != "mirror"]
+    always = {f"{kind}_probability": 1.0 for kind in kinds}
+    augmentation = Augmentation(AugmentationRecipe(mirror_axes=(0, 1, 2), **always), (16, 16, 16), (1, 1, 1), seed=0)
+
+    assert sorted(augmentation.draw(1, 0, 1).names) == sorted(AUGMENTATIONS.entries)
+    assert Augmentation(AugmentationRecipe(preset="none"), (8, 8, 8), (1, 1, 1), seed=0).draw(0, 0, 1).names == ()
+
+
+def test_voxels_that_are_0_stay_so_where_the_recipe_says_so(batch):
+    images = batch[0].clone()
+    images[:, :, :6] = 0
+    always = {**ALWAYS, "rician_probability": 1.0, "ghosting_probability": 1.0, "affine_probability": 0.0}
+
+    for keeps in (True, False):
+        recipe = AugmentationRecipe(keep_zeros=keeps, **always)
+        changed, _ = Augmentation(recipe, (8, 8, 8), (1, 1, 1), seed=0)(images, batch[1], 0)
+        assert bool((changed[:, :, :4] == 0).all()) is keeps
+        assert bool((changed[:, :, 4:] != 0).all())

@@ -1,14 +1,13 @@
-"""Noise, blur, brightness, contrast and gamma of a batch: drawn for each sample, applied on the tensor's device."""
+"""Noise, blur, brightness, contrast and gamma of a sample, on the tensor's device."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
+from neuraxis.patches.augment.filters import deviation, highest, lowest, mean, normal_like, smooth
 from neuraxis.recipe.augmentation import AugmentationRecipe
 
 
@@ -34,6 +33,12 @@ class IntensityDraw:
     gamma: float = 1.0
     inverted: bool = False
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The kinds that happen."""
+        neutral = {"noise": 0.0, "blur": 0.0, "brightness": 1.0, "contrast": 1.0, "gamma": 1.0}
+        return tuple(name for name, value in neutral.items() if getattr(self, name) != value)
+
 
 def draw_intensity(draws: np.random.Generator, recipe: AugmentationRecipe) -> IntensityDraw:
     """Draw one sample; the number of draws does not depend on what is active."""
@@ -52,54 +57,25 @@ def draw_intensity(draws: np.random.Generator, recipe: AugmentationRecipe) -> In
     )
 
 
-def apply_intensity(images: torch.Tensor, drawn: Sequence[IntensityDraw]) -> torch.Tensor:
-    """Change each sample of (B, C, X, Y, Z) as drawn; returns a new tensor."""
-    return torch.stack([_apply(image, draw) for image, draw in zip(images, drawn, strict=True)])
-
-
-def _apply(image: torch.Tensor, draw: IntensityDraw) -> torch.Tensor:
+def apply_intensity(image: torch.Tensor, draw: IntensityDraw) -> torch.Tensor:
+    """Return a sample (C, X, Y, Z) changed as drawn: a new tensor, or the same where nothing happens."""
     if draw.noise > 0:
-        source = torch.Generator(image.device).manual_seed(draw.noise_seed)
-        image = image + draw.noise * torch.randn(image.shape, generator=source, device=image.device)
+        image = normal_like(image, draw.noise_seed).mul_(draw.noise).add_(image)
     if draw.blur > 0:
-        image = _blur(image, draw.blur)
+        image = smooth(image, draw.blur)
     if draw.brightness != 1:
         image = image * draw.brightness
     if draw.contrast != 1:
-        mean, low, high = _mean(image), _reduce(image, "amin"), _reduce(image, "amax")
-        image = torch.clamp((image - mean) * draw.contrast + mean, low, high)
+        middle = mean(image)
+        image = (image - middle).mul_(draw.contrast).add_(middle).clamp_(lowest(image), highest(image))
     if draw.gamma != 1:
-        image = -_gamma(-image, draw.gamma) if draw.inverted else _gamma(image, draw.gamma)
+        image = _gamma(image.neg(), draw.gamma).neg_() if draw.inverted else _gamma(image, draw.gamma)
     return image
 
 
-def _blur(image: torch.Tensor, sigma: float) -> torch.Tensor:
-    radius = max(1, int(np.ceil(3 * sigma)))
-    taps = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, device=image.device) / sigma) ** 2)
-    taps = (taps / taps.sum()).to(image.dtype)
-    batch = image[:, None]
-    for axis in range(3):
-        if image.shape[1 + axis] <= 1:
-            continue
-        shape, pad = [1, 1, 1], [0, 0, 0, 0, 0, 0]
-        shape[axis] = len(taps)
-        pad[4 - 2 * axis] = pad[5 - 2 * axis] = radius
-        batch = F.conv3d(F.pad(batch, pad, mode="replicate"), taps.view(1, 1, *shape))
-    return batch[:, 0]
-
-
 def _gamma(image: torch.Tensor, gamma: float) -> torch.Tensor:
-    low, high = _reduce(image, "amin"), _reduce(image, "amax")
-    mean, deviation = _mean(image), image.std(dim=(1, 2, 3), keepdim=True)
-    width = (high - low).clamp_min(1e-7)
-    changed = ((image - low) / width).pow(gamma) * width + low
-    spread = changed.std(dim=(1, 2, 3), keepdim=True).clamp_min(1e-7)
-    return (changed - _mean(changed)) / spread * deviation + mean
-
-
-def _mean(image: torch.Tensor) -> torch.Tensor:
-    return image.mean(dim=(1, 2, 3), keepdim=True)
-
-
-def _reduce(image: torch.Tensor, how: str) -> torch.Tensor:
-    return getattr(image, how)(dim=(1, 2, 3), keepdim=True)
+    low = lowest(image)
+    width = (highest(image) - low).clamp_min(1e-7)
+    changed = (image - low).div_(width).pow_(gamma).mul_(width).add_(low)
+    spread = deviation(changed).clamp_min(1e-7)
+    return changed.sub_(mean(changed)).div_(spread).mul_(deviation(image)).add_(mean(image))
