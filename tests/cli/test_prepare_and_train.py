@@ -48,11 +48,11 @@ def test_replacing_a_store_by_one_of_other_data_leaves_no_case_of_the_old(toy: P
 def test_every_option_reaches_the_training(tmp_path: Path, monkeypatch, capsys) -> None:
     calls = []
 
-    def fake(store, into, fold, device, progress):
-        calls.append((store, into, fold, device))
+    def fake(store, into, fold, device, progress, profile):
+        calls.append((store, into, fold, device, profile))
         return into / "model.nxb"
 
     monkeypatch.setattr(steps, "train_store", fake)
-    assert main.run(["train", "prepared", "--into", "runs/a", "--fold", "3", "--device", "cuda:1"]) == 0
-    assert calls == [(Path("prepared"), Path("runs/a"), 3, "cuda:1")]
+    assert main.run(["train", "prepared", "--into", "runs/a", "--fold", "3", "--device", "cuda:1", "--profile"]) == 0
+    assert calls == [(Path("prepared"), Path("runs/a"), 3, "cuda:1", True)]
     assert "model  runs/a/model.nxb" in capsys.readouterr().out

@@ -1,5 +1,9 @@
 """Each step of preparation and its way back."""
 
+import json
+import tracemalloc
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,8 +11,9 @@ from neuraxis.dataset.labels import Labels
 from neuraxis.preparation import steps
 from neuraxis.preparation.prepare import prepare_volume
 from neuraxis.preparation.prepared import WayBack
-from neuraxis.recipe.preparation import IntensityStatistics, PreparationRecipe
+from neuraxis.recipe.preparation import PreparationRecipe
 from neuraxis.volume.grid import Grid
+from neuraxis.volume.resample import resample_image
 from neuraxis.volume.volume import Volume
 
 LABELS = Labels(names={"background": 0, "a": 3, "b": 7})
@@ -28,16 +33,6 @@ def blocks(shape):
     label_map[2:6, 2:6, 2:5] = 3
     label_map[4:7, 4:7, 3:6] = 7
     return label_map
-
-
-def test_pasting_is_the_inverse_of_cutting():
-    array = np.random.default_rng(0).random((2, 6, 5, 4))
-    way = WayBack(Grid((6, 5, 4), np.eye(4)), (1, 0, 2), (3, 5, 2), (3, 5, 2))
-
-    back = steps.paste(steps.cut(array, way), way, fill=-1)
-
-    np.testing.assert_array_equal(back[:, 1:4, :, 2:4], array[:, 1:4, :, 2:4])
-    assert (np.delete(back, [1, 2, 3], axis=1) == -1).all()
 
 
 def test_a_segmentation_returns_exactly_without_resampling():
@@ -79,37 +74,115 @@ def test_overlapping_regions_are_painted_in_their_order():
     assert steps.restore_segmentation(logits, way, tumour).ravel().tolist() == [0, 1, 2]
 
 
-def test_zscore_gives_mean_0_and_sd_1_and_survives_a_constant():
-    normalised = steps.normalise(np.random.default_rng(0).normal(500, 40, (8, 8, 8)), "zscore")
+def test_a_prediction_by_regions_returns_from_another_grid() -> None:
+    tumour = Labels(
+        names={"background": 0, "oedema": 1, "core": 2}, regions={"whole": (1, 2), "core": (2,)}, paint=(1, 2)
+    )
+    label_map = np.zeros((9, 8, 7), np.uint8)
+    label_map[2:7, 1:7, 1:6] = 1
+    label_map[3:6, 3:6, 2:5] = 2
+    way = WayBack(Grid((12, 8, 7), np.eye(4)), (2, 0, 0), (9, 8, 7), (18, 16, 14))
+    fine = label_map.repeat(2, 0).repeat(2, 1).repeat(2, 2)
+    logits = np.stack([20.0 * (fine >= 1) - 10, 20.0 * (fine == 2) - 10]).astype(np.float32)
 
-    assert float(normalised.mean()) == pytest.approx(0, abs=1e-5)
-    assert float(normalised.std()) == pytest.approx(1, abs=1e-5)
-    assert not steps.normalise(np.full((2, 2, 2), 7.0), "zscore").any()
+    restored = steps.restore_segmentation(logits, way, tumour)
 
-
-def test_zscore_of_huge_values_loses_nothing():
-    values = np.array([1e6, 1e6 + 1, 1e6 + 2], np.float32).reshape(3, 1, 1)
-
-    np.testing.assert_allclose(steps.normalise(values, "zscore").ravel(), [-1.2247, 0, 1.2247], atol=1e-3)
-
-
-def test_zscore_nonzero_leaves_the_background_at_zero():
-    image = np.zeros((4, 1, 1))
-    image[2:, 0, 0] = [10, 20]
-
-    assert steps.normalise(image, "zscore_nonzero").ravel().tolist() == [0, 0, -1, 1]
+    np.testing.assert_array_equal(restored[2:11], label_map)
+    assert not restored[:2].any()
+    assert not restored[11:].any()
 
 
-def test_ct_is_clipped_and_scaled_by_the_statistics_of_the_data():
-    statistics = IntensityStatistics(low=-100, high=300, mean=50, std=100)
+@pytest.mark.parametrize("thick", [None, 0, 1, 2])
+@pytest.mark.parametrize("across", ["nearest", "linear"])
+def test_planes_restored_one_by_one_are_the_whole_restored_at_once(thick, across) -> None:
+    way = WayBack(Grid((14, 11, 9), np.eye(4)), (1, 0, 2), (12, 11, 5), (9, 16, 7), thick, across)
+    logits = np.random.default_rng(0).normal(0, 3, (3, 9, 16, 7)).astype(np.float32)
+    probability = resample_image(steps.activate(logits, LABELS), way.crop_shape, way.orders(1))
 
-    assert steps.normalise(np.array([[[-1000.0, 150, 900]]]), "ct", statistics).ravel().tolist() == [-1.5, 1, 2.5]
+    segmentation = steps.restore_segmentation(logits, way, LABELS)
+    kept = steps.restore_probability(logits, way, LABELS)
+
+    np.testing.assert_array_equal(segmentation[1:13, :, 2:7], np.array([0, 3, 7])[probability.argmax(axis=0)])
+    np.testing.assert_array_equal(kept[:, 1:13, :, 2:7], probability.astype(np.float16))
+    assert segmentation.sum() == segmentation[1:13, :, 2:7].sum()
 
 
-def test_percentile_scales_to_0_to_1():
-    normalised = steps.normalise(np.linspace(-3, 7, 1000).reshape(10, 10, 10), "percentile")
+def test_of_equal_scores_the_first_output_wins() -> None:
+    way = WayBack(Grid((1, 1, 2), np.eye(4)), (0, 0, 0), (1, 1, 2), (1, 1, 2))
+    logits = np.array([[1, 0], [1, 2], [1, 2]], np.float32).reshape(3, 1, 1, 2)
 
-    assert (float(normalised.min()), float(normalised.max())) == (0, 1)
+    assert steps.restore_segmentation(logits, way, LABELS).ravel().tolist() == [0, 3]
+
+
+def test_numbers_beyond_255_keep_their_value() -> None:
+    labels = Labels(names={"background": 0, "a": 300})
+    way = WayBack(Grid((1, 1, 2), np.eye(4)), (0, 0, 0), (1, 1, 2), (1, 1, 2))
+    logits = np.array([[1, 0], [0, 1]], np.float32).reshape(2, 1, 1, 2)
+
+    assert steps.restore_segmentation(logits, way, labels).ravel().tolist() == [0, 300]
+
+
+def test_restoring_takes_the_room_of_some_planes_not_of_all_outputs() -> None:
+    labels = Labels(names={"background": 0, **{str(number): number for number in range(1, 20)}})
+    shape = (96, 40, 40)
+    logits = np.random.default_rng(0).normal(size=(20, 48, 40, 40)).astype(np.float32)
+    way = WayBack(Grid(shape, np.eye(4)), (0, 0, 0), shape, (48, 40, 40))
+
+    tracemalloc.start()
+    steps.restore_segmentation(logits, way, labels)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 0.15 * 20 * 96 * 40 * 40 * 4
+
+
+def test_thick_slices_are_interpolated_within_the_slice_alone_there_and_back() -> None:
+    grid = Grid((8, 8, 4), np.diag([1, 1, 5, 1]))
+    thick = recipe(spacing_mm=(0.5, 0.5, 2.5), thick_ratio=3)
+    array = np.random.default_rng(0).normal(size=(1, 8, 8, 4)).astype(np.float32)
+
+    way = steps.plan_way(array, grid, thick)
+    image = steps.resample(array, way, 3)
+
+    assert (way.thick_axis, way.shape) == (2, (16, 16, 8))
+    np.testing.assert_array_equal(image[..., 0::2], image[..., 1::2])
+    logits = one_hot(blocks((16, 16, 8)))
+    back = steps.restore_segmentation(logits, way, LABELS)
+    nearest = logits[..., 0::2]  # of two slices as near the lower one
+    np.testing.assert_array_equal(
+        back, np.array([0, 3, 7])[resample_image(steps.activate(nearest, LABELS), (8, 8, 4), 1).argmax(axis=0)]
+    )
+
+
+def test_a_recipe_of_old_has_no_thick_slices() -> None:
+    grid = Grid((8, 8, 4), np.diag([1, 1, 5, 1]))
+
+    assert steps.plan_way(np.ones((1, 8, 8, 4)), grid, recipe()).orders(3) == (3, 3, 3)
+
+
+def test_thin_scans_in_a_set_of_thick_ones_are_interpolated_along_every_axis() -> None:
+    grid = Grid((8, 8, 4), np.diag([1, 1, 2, 1]))
+    way = steps.plan_way(np.ones((1, 8, 8, 4)), grid, recipe(spacing_mm=(1, 1, 2.5), thick_ratio=3))
+
+    assert way.thick_axis is None
+
+
+@pytest.mark.parametrize(("across", "orders"), [("nearest", (3, 3, 0)), ("linear", (3, 3, 1))])
+def test_across_thick_slices_is_as_chosen(across, orders) -> None:
+    grid = Grid((8, 8, 4), np.diag([1, 1, 5, 1]))
+    way = steps.plan_way(np.ones((1, 8, 8, 4)), grid, recipe(thick_ratio=3, thick_across=across))
+
+    assert way.orders(3) == orders
+    assert way.orders(0) == (0, 0, 0)
+
+
+def test_a_target_is_interpolated_as_chosen() -> None:
+    label_map = np.array([0, 7, 0, 0], np.uint8).reshape(4, 1, 1)
+    way = WayBack(Grid((4, 1, 1), np.eye(4)), (0, 0, 0), (4, 1, 1), (2, 1, 1))
+
+    assert steps.resample_target(label_map, way).ravel().tolist() == [0, 0]
+    assert steps.resample_target(label_map, way, "linear").ravel().tolist() == [7, 0]
+    assert steps.resample_target(label_map, replace(way, thick_axis=0), "linear").ravel().tolist() == [0, 0]
 
 
 def test_a_volume_is_cropped_resampled_and_stays_in_place():
@@ -125,12 +198,20 @@ def test_a_volume_is_cropped_resampled_and_stays_in_place():
 
 
 def test_the_way_back_survives_json():
-    way = WayBack(Grid((20, 20, 10), np.diag([1, 1, 2, 1])), (4, 6, 2), (8, 10, 6), (8, 10, 12))
+    way = WayBack(Grid((20, 20, 10), np.diag([1, 1, 2, 1])), (4, 6, 2), (8, 10, 6), (8, 10, 12), 2, "linear")
 
-    again = WayBack.from_dict(way.to_dict())
+    again = WayBack.from_dict(json.loads(json.dumps(way.to_dict())))
 
     assert (again.crop_start, again.crop_shape, again.shape) == (way.crop_start, way.crop_shape, way.shape)
+    assert (again.thick_axis, again.thick_across) == (2, "linear")
     assert again.source.matches(way.source)
+
+
+def test_a_way_back_written_before_thick_slices_has_none() -> None:
+    way = WayBack(Grid((2, 2, 2), np.eye(4)), (0, 0, 0), (2, 2, 2), (2, 2, 2))
+    content = {key: value for key, value in way.to_dict().items() if "thick" not in key}
+
+    assert WayBack.from_dict(content).thick_axis is None
 
 
 def test_a_wrong_number_of_channels_is_refused():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from neuraxis.errors import DataError, UsageError
 from neuraxis.files import folder_lock, read_json, sha256, write_json, write_text
 from neuraxis.hardware import check_device
 from neuraxis.pipelines.run_folder import RunFolder, folds_from_json, folds_to_json, refuse_foreign, writing_in
+from neuraxis.preparation.estimate import estimate_needs, refuse_too_little_room
 from neuraxis.preparation.prepare import prepare_dataset
 from neuraxis.preparation.store import Store
 from neuraxis.progress import Progress, Silent
@@ -153,18 +154,22 @@ def prepare_datasets(
 
     Raises:
         UsageError: `into` holds other files, or the store of other data or decisions.
+        ResourceError: disk or memory does not suffice; of the disk it is told before anything is written.
     """
     planned = plan_all(paths, recipe, settings, progress)
     if into.is_dir() and any(into.iterdir()) and not (into / MANIFEST).is_file():
         raise UsageError(f"{into}: holds files that are not of a store. Name another place with --into.")
-    manifest = store_manifest(planned)
+    manifest, decisions = store_manifest(planned), planned.plan.recipe.preparation
     if (into / MANIFEST).is_file() and not overwrite:
         _refuse_other(into, read_json(into / MANIFEST), manifest)
+    if not (into / MANIFEST).is_file():
+        dataset = planned.dataset
+        refuse_too_little_room(estimate_needs(dataset.cases, dataset, decisions, planned.fingerprint), into)
     with folder_lock(into):
         write_json(into / MANIFEST, manifest)
         write_text(into / RECIPE, planned.plan.to_toml())
         Store(into).keep_only([case.id for case in planned.dataset.cases])
-        return prepare_dataset(planned.dataset, planned.plan.recipe.preparation, into, progress)
+        return prepare_dataset(planned.dataset, decisions, into, progress, planned.fingerprint)
 
 
 def store_manifest(planned: Planned) -> dict[str, Any]:
@@ -193,8 +198,23 @@ def _refuse_other(into: Path, there: dict[str, Any], asked: dict[str, Any]) -> N
             raise UsageError(f"{into}: holds a store with {key} = {before}, asked is {now}. {advice}")
 
 
-def train_store(store: Path, into: Path, fold: int = 0, device: str = "auto", progress: Progress | None = None) -> Path:
+def train_store(
+    store: Path,
+    into: Path,
+    fold: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+    profile: bool = False,
+) -> Path:
     """Train one fold of a prepared store and bundle it, unscored; the same call again resumes.
+
+    Args:
+        store: what `prepare_datasets` wrote.
+        into: folder of the run.
+        fold: which one is held out.
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        progress: who shows how far it is.
+        profile: whether some training steps are profiled; it changes no weight.
 
     Returns:
         The bundle, `model.nxb`.
@@ -204,19 +224,21 @@ def train_store(store: Path, into: Path, fold: int = 0, device: str = "auto", pr
         UsageError: it has no such fold, or `into` holds another run or other files.
     """
     need("lightning", "train")
-    from neuraxis.pipelines.outcome import bundle_network
+    from neuraxis.pipelines.outcome import bundle_network, note_training
     from neuraxis.training.train import train
 
     check_device(device)
-    job = job_of_store(store, into, fold, device)
+    job = replace(job_of_store(store, into, fold, device), profile=profile)
     request = {"store": str(store.resolve()), "fold": fold}
     request["manifest"] = sha256(store / MANIFEST)
     refuse_foreign(into)
     with writing_in(into):
-        RunFolder(into, request)
+        run = RunFolder(into, request)
         if not (into / "model.nxb").is_file():
             card = Card.model_validate(read_json(store / MANIFEST)["cards"][fold])
-            bundle_network(card, train(job, progress).shipped_network(), into)
+            task = train(job, progress)
+            note_training(run, task)
+            bundle_network(card, task.shipped_network(), into)
     return into / "model.nxb"
 
 

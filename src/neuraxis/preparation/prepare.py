@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from neuraxis.dataset.case import Case
 from neuraxis.dataset.dataset import Dataset
+from neuraxis.dataset.fingerprint import Fingerprint
 from neuraxis.dataset.labels import Labels
 from neuraxis.errors import DataError
+from neuraxis.hardware import usable_cores
 from neuraxis.preparation import steps
+from neuraxis.preparation.estimate import estimate_needs, refuse_too_little_room, room_for_jobs_gb
+from neuraxis.preparation.normalise import normalise
 from neuraxis.preparation.prepared import Prepared
 from neuraxis.preparation.store import Store
+from neuraxis.processes import Job
 from neuraxis.progress import Progress, Silent
 from neuraxis.recipe.preparation import PreparationRecipe
 from neuraxis.volume.grid import SAME_VOXELS
+from neuraxis.volume.intensity import blocks_of_rows
 from neuraxis.volume.volume import Volume
-from neuraxis.workers import map_in_order
+from neuraxis.workers import Limits, side_by_side
+
+log = logging.getLogger("neuraxis")
 
 
 def prepare_volume(
@@ -40,24 +50,29 @@ def prepare_volume(
     if volume.channels != len(channels):
         raise ValueError(f"{volume.channels} channels were given where {', '.join(channels)} are needed.")
     way = steps.plan_way(volume.array, volume.grid, recipe)
-    box = steps.cut(volume.array, way)
-    normalised = [
-        steps.normalise(box[index], recipe.normalisation[name], recipe.intensity.get(name))
-        for index, name in enumerate(channels)
-    ]
-    image = steps.resample(np.stack(normalised), way, recipe.image_order)
+    image = np.empty((len(channels), *way.shape), np.float32)
+    for box, name, out in zip(steps.cut(volume.array, way), channels, image, strict=True):
+        out[...] = steps.resample(normalise(box, name, recipe)[None], way, recipe.image_order)[0]
     if label is None or labels is None:
         return Prepared(image, way)
-    return Prepared(image, way, labels.encode(steps.resample_target(steps.cut(label, way), way)))
+    resampled = steps.resample_target(steps.cut(label, way), way, recipe.label_order)
+    blocks = [labels.encode(resampled[rows]) for rows in blocks_of_rows(resampled)]  # it takes eight bytes a voxel
+    return Prepared(image, way, np.concatenate(blocks, axis=1))
 
 
 def prepare_case(case: Case, dataset: Dataset, recipe: PreparationRecipe) -> Prepared:
     """Read a labelled case and prepare it.
 
     Raises:
-        DataError: a file is refused, or image and label map do not share a grid.
+        DataError: a file is refused, image and label map do not share a grid, or a voxel is not finite.
     """
     volume, label = case.read_images(), case.read_label()
+    for name, channel in zip(dataset.channels, volume.array, strict=True):
+        if not np.isfinite(channel.sum(dtype=np.float64)) and not np.isfinite(channel).all():
+            raise DataError(
+                f"{case.id}: '{name}' holds NaN or infinity. Needed are finite numbers: export the scan again, or "
+                "replace them."
+            )
     if not volume.grid.matches(label.grid, SAME_VOXELS):
         raise DataError(
             f"{case.id}: image and label map do not share a grid: {volume.grid.describe()} against "
@@ -66,24 +81,70 @@ def prepare_case(case: Case, dataset: Dataset, recipe: PreparationRecipe) -> Pre
     return prepare_volume(volume, dataset.channels, recipe, label.array[0], dataset.labels)
 
 
-def prepare_dataset(dataset: Dataset, recipe: PreparationRecipe, into: Path, progress: Progress | None = None) -> Store:
+def prepare_dataset(
+    dataset: Dataset,
+    recipe: PreparationRecipe,
+    into: Path,
+    progress: Progress | None = None,
+    fingerprint: Fingerprint | None = None,
+    workers: int = 0,
+) -> Store:
     """Prepare every labelled case into a chunked store; cases that are there already are kept.
 
-    The store is bound to the recipe and the files: where either changed, a case is prepared again.
+    The store is bound to the recipe and the files: where either changed, a case is prepared again. As many cases are
+    under way at once as there are workers, and as fit into the memory that is free.
+
+    Args:
+        dataset: the cases.
+        recipe: the decisions.
+        into: folder of the store.
+        progress: who shows how far it is; the size on disk is announced before.
+        fingerprint: of the dataset; without it the sizes are read from the headers.
+        workers: processes; 0 means one per usable core.
+
+    Raises:
+        DataError: a case is refused.
+        ResourceError: disk or memory does not suffice, or a worker died; the message names the case.
     """
     store = Store(into)
     keys = _keys(dataset, recipe)
     open_cases = [case for case in dataset.cases if not store.holds(case.id, keys[case.id])]
-    with (progress or Silent()).stage("prepare", len(dataset.cases)) as stage:
+
+    def work(case: Case) -> str:
+        store.put(case.id, prepare_case(case, dataset, recipe), keys[case.id])
+        return case.id
+
+    needs = estimate_needs(open_cases, dataset, recipe, fingerprint)
+    room = room_for_jobs_gb()
+    jobs = [Job(case.id, case, need.memory_gb) for case, need in zip(open_cases, needs, strict=True)]
+    if open_cases:
+        log.info("%s: %s", into, refuse_too_little_room(needs, into))
+        _tell_of_memory(jobs, workers, room)
+        store.open_library()
+    with (
+        side_by_side(work, jobs, Limits(workers, room)) as results,  # before the stage, whose display may be a thread
+        (progress or Silent()).stage("prepare", len(dataset.cases)) as stage,
+    ):
         stage.advance(len(dataset.cases) - len(open_cases))
-
-        def work(case: Case) -> str:
-            store.put(case.id, prepare_case(case, dataset, recipe), keys[case.id])
-            return case.id
-
-        for done in map_in_order(work, open_cases):
+        for done in results:
             stage.advance(note=done)
+        store.settle([case.id for case in open_cases])
     return store
+
+
+def _tell_of_memory(jobs: Sequence[Job[Case]], workers: int, room_gb: float) -> None:
+    """Say where memory is what holds up the work."""
+    largest = max(jobs, key=lambda job: job.memory_gb)
+    if largest.memory_gb > room_gb:
+        log.warning(
+            "%s: needs about %.1f GiB of memory, %.1f GiB are free to use. It is prepared alone and may fail: close "
+            "other programs, or take a larger machine.",
+            largest.name,
+            largest.memory_gb,
+            room_gb,
+        )
+    elif largest.memory_gb * min(workers or usable_cores(), len(jobs)) > room_gb:
+        log.info("cases of up to %.1f GiB: as many at once as fit into %.1f GiB", largest.memory_gb, room_gb)
 
 
 def _keys(dataset: Dataset, recipe: PreparationRecipe) -> dict[str, str]:

@@ -7,8 +7,8 @@ One folder a case: `image.b2nd` (float32), `target.b2nd` (uint8), `foreground.np
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
-import tempfile
 from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from neuraxis.errors import DataError
-from neuraxis.files import read_json, sync, write_json
+from neuraxis.errors import DataError, ResourceError
+from neuraxis.files import read_json, sync
 from neuraxis.preparation.prepared import Prepared, WayBack
 
 FOREGROUND_VOXELS = 4096
@@ -38,49 +38,80 @@ class Store:
         return tuple(sorted(path.parent.name for path in self.folder.glob("*/case.json")))
 
     def holds(self, id: str, key: str) -> bool:
-        """Tell whether a case is there and was prepared from the same files by the same recipe."""
+        """Tell whether a case is there as a whole and was prepared from the same files by the same recipe."""
         manifest = self.folder / id / "case.json"
         try:
-            return bool(manifest.is_file() and read_json(manifest).get("key") == key)
-        except DataError:
+            content = read_json(manifest)
+            same = bool(content.get("key") == key)
+            sizes = content.get("sizes", {})
+            return same and all((manifest.parent / name).stat().st_size == size for name, size in sizes.items())
+        except (DataError, OSError):
             return False
 
     def put(self, id: str, prepared: Prepared, key: str = "") -> None:
-        """Write a case; it is there as a whole or not at all."""
-        import blosc2
+        """Write a case; it is there as a whole or not at all.
 
+        It does not wait for the disk, `settle` does: where power fails before, `holds` sees from the sizes that a case
+        is not whole.
+
+        Raises:
+            ResourceError: it cannot be written.
+        """
         if prepared.target is None:
             raise ValueError(f"{id}: a case for training needs its target.")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=".part-", dir=self.folder))
+        part, final = self.folder / f".part-{id}", self.folder / id
+        shutil.rmtree(part, ignore_errors=True)  # left by a process that was killed
         try:
-            for name, array in (("image", prepared.image), ("target", prepared.target)):
-                chunks = (1, *(min(_CHUNK, size) for size in array.shape[1:]))
-                blocks = (1, *(min(_BLOCK, size) for size in array.shape[1:]))
-                settings = {"codec": blosc2.Codec.LZ4, "clevel": 1, "nthreads": 1}
-                blosc2.asarray(
-                    np.ascontiguousarray(array),
-                    urlpath=str(part / f"{name}.b2nd"),
-                    chunks=chunks,
-                    blocks=blocks,
-                    cparams=settings,
-                )
-            np.save(part / "foreground.npy", _foreground(id, prepared.target), allow_pickle=False)
-            for name in ("image.b2nd", "target.b2nd", "foreground.npy"):
-                sync(part / name)
-            part.chmod(0o755)
-            write_json(part / "case.json", {"id": id, "key": key, "way_back": prepared.way_back.to_dict()})
-            final = self.folder / id
+            part.mkdir(parents=True)
+            self._write(part, id, prepared)
+            sizes = {path.name: path.stat().st_size for path in sorted(part.iterdir())}
+            content = {"id": id, "key": key, "sizes": sizes, "way_back": prepared.way_back.to_dict()}
+            (part / "case.json").write_text(json.dumps(content), "utf-8")
             if final.exists():
                 shutil.rmtree(final)
             part.rename(final)
-            sync(self.folder)
+        except (OSError, RuntimeError) as error:  # Blosc raises RuntimeError where the disk is full
+            free = shutil.disk_usage(self.folder).free / 1e9 if self.folder.exists() else 0.0
+            raise ResourceError(
+                f"{id}: could not be written into {self.folder} ({error}); {free:.1f} GB are free there. Make room, or "
+                "name another place with --into."
+            ) from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
         self._open.pop(id, None)
 
+    def settle(self, ids: Collection[str]) -> None:
+        """Wait until these cases are on disk."""
+        for folder in (self.folder / id for id in ids):
+            for path in (*folder.iterdir(), folder):
+                sync(path)
+        if ids:
+            sync(self.folder)
+
+    def open_library(self) -> None:
+        """Import what writing needs, so that workers that are copies of this process find it imported."""
+        import blosc2  # noqa: F401
+        import numpy.random  # noqa: F401
+
+    def _write(self, part: Path, id: str, prepared: Prepared) -> None:
+        import blosc2
+
+        one = {"nthreads": 1}  # Blosc's own threads stop a worker for ever where the process that was copied had some
+        for name, array in (("image", prepared.image), ("target", np.asarray(prepared.target))):
+            blosc2.asarray(
+                np.ascontiguousarray(array),
+                urlpath=str(part / f"{name}.b2nd"),
+                chunks=(1, *(min(_CHUNK, size) for size in array.shape[1:])),
+                blocks=(1, *(min(_BLOCK, size) for size in array.shape[1:])),
+                cparams={"codec": blosc2.Codec.LZ4, "clevel": 1, **one},
+                dparams=one,
+            )
+        np.save(part / "foreground.npy", _foreground(id, np.asarray(prepared.target)), allow_pickle=False)
+
     def keep_only(self, ids: Collection[str]) -> None:
-        """Remove the cases of other ids."""
+        """Remove the cases of other ids, and what killed processes left half-written."""
+        for part in self.folder.glob(".part-*"):
+            shutil.rmtree(part)
         for id in self.ids():
             if id not in ids:
                 shutil.rmtree(self.folder / id)

@@ -1,54 +1,98 @@
 """Values on another grid that covers the same box.
 
-Both functions change the number of voxels along each axis and keep the box: the outer edges of the outer voxels
-stay where they are, as in scikit-image's `resize` and nnU-Net. Images use separable cubic B-splines: prefilter
-and evaluation of an axis are one banded matrix. Labels use the nearest voxel.
+Every function changes the number of voxels along each axis and keeps the box: the outer edges of the outer voxels
+stay where they are, as in scikit-image's `resize` and nnU-Net. Interpolation is separable, so each axis may have an
+order of its own; that is how thick slices are kept apart (see `thick_axis`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from neuraxis.volume.box import nonzero_box
+from neuraxis.volume.interpolation import Order, apply_to_axis, axis_matrix, nearest_voxels
+
 Shape = tuple[int, int, int]
+Orders = tuple[Order, Order, Order]
+Spacing = tuple[float, float, float]
 
-# The spline's weights fall fourfold from voxel to voxel, into numbers so small that processors multiply them many
-# times slower (denormal); all weights below this one add up to less than float32 can tell.
-_NEGLIGIBLE = 1e-9
-_ONE_THREAD = 260_000  # multiplications in one product, up to which OpenBLAS takes no second thread
+_TIE = 1e-5  # weights that differ by less are equal: rounding must not decide
+_SLAB = 32
 
 
-def resample_image(array: np.ndarray, shape: Shape, order: int = 3) -> np.ndarray:
+def resample_image(array: np.ndarray, shape: Shape, order: Order | Orders = 3) -> np.ndarray:
     """Interpolate an image (C, X, Y, Z) to (C, *shape).
 
     Args:
         array: any real dtype.
         shape: the new number of voxels along each axis.
-        order: 3 for cubic B-splines, 1 for linear.
+        order: 3 for cubic B-splines, 1 for linear, 0 for the nearest voxel; one for all axes or one for each.
 
     Returns:
         float32; equal to `scipy.ndimage.zoom(..., order, mode="nearest", grid_mode=True)` within rounding. Cubic
         values may overshoot the input's range a little.
     """
-    if order not in (1, 3):
-        raise ValueError(f"Images are interpolated with order 1 or 3, not {order}.")
-    result = np.ascontiguousarray(array, dtype=np.float32)
-    for axis in sorted((0, 1, 2), key=lambda axis: shape[axis] / array.shape[1 + axis]):
-        if shape[axis] != result.shape[1 + axis]:
-            result = _interpolate_axis(result, 1 + axis, shape[axis], order)
+    orders = _orders(order)
+    if len(array) == 1 and array.shape[1:] != shape:
+        return _separable(np.ascontiguousarray(array, dtype=np.float32), shape, orders)
+    result = np.empty((len(array), *shape), np.float32)
+    for channel, out in zip(array, result, strict=True):  # one by one: what lies between the axes takes room
+        out[...] = _separable(np.ascontiguousarray(channel, dtype=np.float32)[None], shape, orders)[0]
     return result
 
 
-def resample_labels(array: np.ndarray, shape: Shape) -> np.ndarray:
-    """Take the nearest voxel of a label map (..., X, Y, Z) for each of (..., *shape); values are never mixed."""
+def resample_rows(
+    array: np.ndarray, shape: Shape, order: Order | Orders, change: Callable[[np.ndarray], np.ndarray]
+) -> Iterator[np.ndarray]:
+    """Interpolate (C, X, Y, Z) and yield it plane by plane along X, so that the whole is never in memory.
+
+    Args:
+        array: any real dtype; on disk, perhaps.
+        shape: the new number of voxels along each axis.
+        order: 1 for linear or 0 for nearest; one for all axes or one for each.
+        change: applied to each plane (C, 1, Y, Z) before it is interpolated, such as a softmax.
+
+    Yields:
+        `shape[0]` arrays (C, 1, *shape[1:]), float32; each is overwritten by the next.
+    """
+    orders = _orders(order)
+    if 3 in orders:
+        raise ValueError("Planes are interpolated with order 0 or 1: cubic needs them all.")
+    matrix = axis_matrix(array.shape[1], shape[0], orders[0])
+    ready: dict[int, np.ndarray] = {}
+    mixed, part = np.empty((2, len(array), 1, *shape[1:]), np.float32)
+    for weights in matrix:
+        used = [int(row) for row in np.flatnonzero(weights)]
+        for row in used:
+            if row not in ready:
+                plane = np.ascontiguousarray(change(array[:, row : row + 1]), dtype=np.float32)
+                ready[row] = _separable(plane, (1, *shape[1:]), orders)
+        ready = {row: ready[row] for row in used}
+        np.multiply(ready[used[0]], weights[used[0]], out=mixed)
+        for row in used[1:]:
+            mixed += np.multiply(ready[row], weights[row], out=part)
+        yield mixed
+
+
+def resample_labels(array: np.ndarray, shape: Shape, order: Order | Orders = 0) -> np.ndarray:
+    """Bring a label map (X, Y, Z) to another shape; numbers are never mixed.
+
+    Args:
+        array: whole numbers from 0.
+        shape: the new number of voxels along each axis.
+        order: 0 takes the nearest voxel. 1 interpolates a mask of each number linearly and takes the number of most
+            weight; of two that weigh the same the higher one, so that a structure does not give way to background.
+    """
+    orders = _orders(order)
+    if 3 in orders:
+        raise ValueError("Labels are interpolated with order 0 or 1.")
+    x, y, z = (new if linear else old for old, new, linear in zip(array.shape, shape, orders, strict=True))
+    array = _vote(array, (x, y, z))
     for axis in range(3):
-        old = array.shape[axis - 3]
-        if old != shape[axis]:
-            positions = (np.arange(shape[axis]) + 0.5) * (old / shape[axis]) - 0.5
-            nearest = np.clip(np.floor(positions + 0.5 - 1e-9), 0, old - 1).astype(np.intp)
-            array = np.take(array, nearest, axis=axis - 3)
+        if array.shape[axis] != shape[axis]:
+            array = np.take(array, nearest_voxels(array.shape[axis], shape[axis]), axis)
     return np.ascontiguousarray(array)
 
 
@@ -58,59 +102,76 @@ def shape_at_spacing(shape: Shape, old_mm: tuple[float, ...], new_mm: tuple[floa
     return x, y, z
 
 
-def _interpolate_axis(array: np.ndarray, axis: int, size: int, order: int) -> np.ndarray:
-    """Apply one axis' matrix, band by band, on memory as it lies: nothing is transposed."""
-    result = np.empty((*array.shape[:axis], size, *array.shape[axis + 1 :]), np.float32)
-    beside = array.shape[2] if axis == 3 else array.shape[3]
-    for rows, columns, weights in _bands(_matrix(array.shape[axis], size, order), beside):
-        if axis == 3:
-            np.matmul(array[..., columns], weights.T, out=result[..., rows])
-        elif axis == 2:
-            np.matmul(weights, array[:, :, columns], out=result[:, :, rows])
-        else:
-            np.matmul(weights, array.swapaxes(1, 2)[:, :, columns], out=result.swapaxes(1, 2)[:, :, rows])
+def thick_axis(old_mm: Spacing, new_mm: Spacing, ratio: float) -> int | None:
+    """Return the axis of thick slices, along which neighbours are too far apart to interpolate; None without one.
+
+    It is the longest axis of the voxels before, or else of those after, where that is more than `ratio` times the
+    shortest and no other is as long (the rule of nnU-Net: Isensee et al. 2021, Nature Methods 18:203).
+
+    Args:
+        old_mm: spacing before.
+        new_mm: spacing after.
+        ratio: 0 for never.
+
+    >>> thick_axis((0.5, 0.5, 4), (0.5, 0.5, 3), ratio=3)
+    2
+    """
+    for spacing in (old_mm, new_mm):
+        if ratio and max(spacing) > ratio * min(spacing):
+            return spacing.index(max(spacing)) if spacing.count(max(spacing)) == 1 else None
+    return None
+
+
+def _orders(order: Order | Orders) -> Orders:
+    return order if isinstance(order, tuple) else (order, order, order)
+
+
+def _separable(array: np.ndarray, shape: Shape, orders: Orders) -> np.ndarray:
+    """Interpolate (C, X, Y, Z) float32 axis by axis, those first that leave the fewest voxels."""
+    if array.shape[3] == shape[2] == 1 < shape[0]:  # a picture: the matrices' products are wide along its own axes
+        turned = array.reshape(len(array), 1, *array.shape[1:3])
+        return _separable(turned, (1, *shape[:2]), (0, *orders[:2])).reshape(len(array), *shape)
+    for axis in sorted((0, 1, 2), key=lambda axis: shape[axis] / array.shape[1 + axis]):
+        old, new = array.shape[1 + axis], shape[axis]
+        if old != new and orders[axis] == 0:
+            array = np.take(array, nearest_voxels(old, new), 1 + axis)
+        elif old != new:
+            array = apply_to_axis(axis_matrix(old, new, orders[axis]), array, 1 + axis)
+    return array
+
+
+def _vote(array: np.ndarray, shape: Shape) -> np.ndarray:
+    """Give each voxel of `shape` the number whose mask, interpolated linearly, weighs most there; slab by slab."""
+    if array.shape == shape:
+        return array
+    along_x, *others = (axis_matrix(old, new, 1) for old, new in zip(array.shape, shape, strict=True))
+    result = np.empty(shape, array.dtype)
+    for start in range(0, shape[0], _SLAB):
+        weights = along_x[start : start + _SLAB]
+        used = np.flatnonzero(weights.any(axis=0))
+        rows = slice(int(used[0]), int(used[-1]) + 1)
+        result[start : start + _SLAB] = _vote_slab(array[rows], (weights[:, rows], *others))
     return result
 
 
-def _bands(matrix: np.ndarray, beside: int) -> Iterator[tuple[slice, slice, np.ndarray]]:
-    """Cut a matrix into bands of rows, each with only the columns that are not 0, for products with `beside` columns.
-
-    The bands are so narrow that OpenBLAS computes each product in the calling thread: its own threads would wait for
-    one another by spinning, and hinder the threads that prepare other cases.
-    """
-    new, old = matrix.shape
-    height = new
-    while height > 4 and height * min(old, height * old / new + 26) * beside > _ONE_THREAD:
-        height -= 1
-    for start in range(0, new, height):
-        weights = matrix[start : start + height]
-        used = np.flatnonzero(weights.any(axis=0))
-        columns = slice(int(used[0]), int(used[-1]) + 1)
-        yield slice(start, start + height), columns, np.ascontiguousarray(weights[:, columns])
-
-
-@lru_cache(maxsize=64)
-def _matrix(old: int, new: int, order: int) -> np.ndarray:
-    """Return the (new, old) matrix of one axis: spline prefilter and evaluation in one, edges repeated."""
-    positions = (np.arange(new, dtype=np.float64) + 0.5) * (old / new) - 0.5
-    if old == 1:
-        return np.ones((new, 1), dtype=np.float32)
-    if order == 1:
-        hats: np.ndarray = np.maximum(0, 1 - np.abs(np.clip(positions, 0, old - 1)[:, None] - np.arange(old)))
-        return hats.astype(np.float32)
-    pad = 12
-    knots = np.arange(-pad, old + pad)
-    distance = np.abs(np.clip(positions, -0.5 * pad, old - 1 + 0.5 * pad)[:, None] - knots)
-    spline = np.where(distance < 1, 2 / 3 - distance**2 + distance**3 / 2, np.maximum(0, 2 - distance) ** 3 / 6)
-    filtered = np.linalg.solve(_collocation(len(knots)), np.eye(len(knots)))
-    weights = spline @ filtered
-    matrix = np.zeros((new, old))
-    np.add.at(matrix.T, np.clip(knots, 0, old - 1), weights.T)
-    matrix[np.abs(matrix) < _NEGLIGIBLE] = 0
-    return matrix.astype(np.float32)
-
-
-def _collocation(count: int) -> np.ndarray:
-    beside = np.diag(np.full(count - 1, 1 / 6), 1)
-    collocation: np.ndarray = np.diag(np.full(count, 2 / 3)) + beside + beside.T
-    return collocation
+def _vote_slab(array: np.ndarray, matrices: Sequence[np.ndarray]) -> np.ndarray:
+    """Weigh every number but the lowest in the box that holds it; the lowest has what the others leave of 1."""
+    lowest, *numbers = np.flatnonzero(np.bincount(array.ravel()))
+    winner = np.full([len(matrix) for matrix in matrices], lowest, array.dtype)
+    best, total = np.zeros(winner.shape, np.float32), np.zeros(winner.shape, np.float32)
+    for number in numbers:
+        mask = array == number
+        start, size = nonzero_box([mask])
+        box = tuple(slice(first, first + count) for first, count in zip(start, size, strict=True))
+        weight = mask[box].astype(np.float32)[None]
+        reached = []
+        for axis, (matrix, columns) in enumerate(zip(matrices, box, strict=True)):
+            rows = np.flatnonzero(matrix[:, columns].any(axis=1))
+            reached.append(slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0))
+            weight = apply_to_axis(matrix[reached[-1], columns], weight, 1 + axis)
+        there = tuple(reached)
+        np.copyto(winner[there], array.dtype.type(number), where=weight[0] >= best[there] - _TIE)
+        np.maximum(best[there], weight[0], out=best[there])
+        total[there] += weight[0]
+    winner[best < 1 - total - _TIE] = lowest
+    return winner
