@@ -13,8 +13,8 @@ from typing import Protocol
 class Stage(Protocol):
     """One long step under way."""
 
-    def advance(self, amount: int = 1, note: str = "") -> None:
-        """Report that `amount` more units are done; `note` is shown beside the bar."""
+    def advance(self, amount: int = 1, note: str = "", total: int = 0) -> None:
+        """Report that `amount` more units are done, out of now `total` where that changed; `note` stands beside."""
 
 
 class Progress(Protocol):
@@ -34,5 +34,5 @@ class Silent:
 
 
 class _SilentStage:
-    def advance(self, amount: int = 1, note: str = "") -> None:
+    def advance(self, amount: int = 1, note: str = "", total: int = 0) -> None:
         """Do nothing."""

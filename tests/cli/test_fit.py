@@ -30,7 +30,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[Path, ...], FitOp
 
 def test_every_option_reaches_the_fit(asked) -> None:
     arguments = (
-        "a b --recipe r.toml --set training.steps=5 --set seed=3 --into runs/x --budget 1h30m --fold 2 --device cpu"
+        "a b --recipe r.toml --set training.steps=5 --set seed=3 --into runs/x --budget 1h30m --fold 2 --device cpu "
+        "--profile"
     )
     assert main.run(["fit", *arguments.split()]) == 0
     datasets, options = asked[0]
@@ -42,6 +43,7 @@ def test_every_option_reaches_the_fit(asked) -> None:
         budget_s=5400.0,
         fold=2,
         device="cpu",
+        profile=True,
     )
 
 

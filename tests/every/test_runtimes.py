@@ -1,12 +1,15 @@
-"""Every runtime gives torch's probabilities within a stated tolerance."""
+"""Every runtime gives torch's probabilities within a stated tolerance, with every network of the catalog."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from torch import nn
 
 from neuraxis.bundle.bundle import BundleParts, ModelBundle, open_bundle, write_bundle
 from neuraxis.bundle.card import Card
@@ -15,44 +18,62 @@ from neuraxis.dataset.labels import Labels
 from neuraxis.inference.runtimes.catalog import RUNTIMES
 from neuraxis.inference.runtimes.options import RuntimeOptions
 from neuraxis.inference.runtimes.torch import TorchRuntime
-from neuraxis.networks.catalog import NETWORKS
+from neuraxis.networks.catalog import NETWORKS, OPTIONS
+from neuraxis.networks.topology import plan_topology
 from neuraxis.preparation.steps import activate
 from neuraxis.recipe.wishes import resolve
 
 LABELS = Labels(names={"background": 0, "anterior": 1, "posterior": 2})
 TOLERANCE = {"fp32": 1e-4, "bf16": 0.03}
-FLAT = {"features": [8, 16], "kernels": [[3, 3, 1]] * 2, "strides": [[1, 1, 1], [2, 2, 1]], "flat_axis": 2}
-DEEP = {"features": [8, 16, 32], "kernels": [[3, 3, 3]] * 3, "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 1]]}
+PATCHES = {"3D": (16, 16, 8), "2D": (32, 32, 1)}
+NOT_OFFERED = {("onnx", "bf16")}
+WAYS = [(name, half) for name in RUNTIMES.names() for half in TOLERANCE if (name, half) not in NOT_OFFERED]
 
 
-@pytest.fixture(scope="module", params=["2D", "3D"])
+@pytest.fixture(scope="module", params=[(name, patch) for name in NETWORKS.names() for patch in PATCHES], ids=" ".join)
 def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
-    """A bundle with a U-Net of random weights."""
-    folder = tmp_path_factory.mktemp(request.param)
-    flat = request.param == "2D"
+    """A bundle with a network of random weights, none of them 0."""
+    name, kind = request.param
+    folder, patch = tmp_path_factory.mktemp(kind), PATCHES[kind]
+    topology, choices = plan_topology(patch, (1.0, 1.0, 1.0), max_stages=3), OPTIONS.load(name)
+    flat = 2 if kind == "2D" else None
+    options = choices.planned(topology, 8, 32, flat) if hasattr(choices, "planned") else choices()
     recipe = resolve(
         {
             "preparation": {"spacing_mm": [1, 1, 1], "normalisation": {"T1": "zscore"}},
-            "patches": {"shape": [32, 32, 1] if flat else [16, 16, 8]},
-            "network": {"options": FLAT if flat else DEEP},
+            "patches": {"shape": list(patch)},
+            "network": {"name": name, "options": options.model_dump(mode="json")},
         }
     )
     torch.manual_seed(0)
-    network = NETWORKS.load("unet")(recipe.network.typed_options(), 1, 3)
+    network = NETWORKS.load(name)(recipe.network.typed_options(), 1, 3)
+    for weight in network.parameters():
+        if weight.ndim == 1:
+            nn.init.uniform_(weight, 0.1, 0.9)
     fold = export_fold(network, recipe, ("T1",), 0, folder)
     card = Card(name="toy", labels=LABELS, channels=("T1",), recipe=recipe, folds=(0,))
     path: Path = write_bundle(BundleParts(card, (fold,)), folder / "toy.nxb")
     return open_bundle(path, folder / "cache")
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("name", RUNTIMES.names())
+@pytest.mark.parametrize(("name", "precision"), WAYS, ids=[" ".join(way) for way in WAYS])
 def test_a_runtime_gives_torchs_probabilities(name, precision, bundle, tmp_path):
     shape = (2, 1, *bundle.recipe.patches.shape)
     windows = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     reference = TorchRuntime(bundle, RuntimeOptions(precision="fp32", threads=1, device="cpu")).run(windows)
     runtime = RUNTIMES.load(name)(bundle, RuntimeOptions(precision=precision, threads=1, device="cpu", cache=tmp_path))
     found = runtime.run(windows)
+    assert runtime.precision == precision
     assert found.shape == reference.shape == (2, 3, *bundle.recipe.patches.shape)
+    assert found.dtype == np.float32
     for ours, theirs in zip(found, reference, strict=True):
         np.testing.assert_allclose(activate(ours, LABELS), activate(theirs, LABELS), atol=TOLERANCE[precision])
+
+
+def test_weights_are_stored_once(bundle):
+    """Every tensor of the graph that is not tiny lies in the safetensors file."""
+    graph = onnx.load(bundle.folds[0].onnx, load_external_data=False).graph
+    inside = [tensor.name for tensor in graph.initializer if tensor.data_location != onnx.TensorProto.EXTERNAL]
+    assert len(inside) < len(graph.initializer)
+    assert all(math.prod(tensor.dims) < 16 for tensor in graph.initializer if tensor.name in inside)
+    assert all(attribute.t.ByteSize() < 256 for node in graph.node for attribute in node.attribute)

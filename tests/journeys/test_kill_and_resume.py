@@ -10,12 +10,14 @@ import time
 import zipfile
 from hashlib import sha256
 
-KILLS = 3
+import pytest
+
+STOPS = 3
 
 
-def command(dataset, settings, run):
+def command(dataset, settings, run, steps=("training.steps=60",)):
     line = [sys.executable, "-m", "neuraxis", "fit", str(dataset), "--into", str(run), "--quiet", "--device", "cpu"]
-    for setting in (*settings, "training.steps=60", "training.checkpoint_minutes=0.002"):
+    for setting in (*settings, *steps, "training.checkpoint_minutes=0.002"):
         line += ["--set", setting]
     return line
 
@@ -32,34 +34,87 @@ def weights_hash(run):
         return sha256(archive.read("fold-0.safetensors")).hexdigest()
 
 
-def test_a_killed_fit_resumes_to_the_same_weights_scores_and_segmentations(toy_dataset, toy_settings, tmp_path):
-    straight, broken = tmp_path / "straight", tmp_path / "broken"
-    process = start(command(toy_dataset, toy_settings, straight))
+@pytest.fixture(scope="module")
+def straight(toy_dataset, toy_settings, tmp_path_factory):
+    """A run that nothing stopped."""
+    run = tmp_path_factory.mktemp("straight") / "run"
+    process = start(command(toy_dataset, toy_settings, run))
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
+    return run
 
-    moments, kills = random.Random(), 0
-    while kills < KILLS:
-        process = start(command(toy_dataset, toy_settings, broken))
+
+def stopped_at_random(line, run, number):
+    """Start a command again and again and send its process group a signal; yield what each call said and its code."""
+    moments = random.Random()
+    for _ in range(STOPS):
+        process = start(line)
+        while not (run / ".lock").exists() and process.poll() is None:
+            time.sleep(0.05)
         try:
             output, _ = process.communicate(timeout=moments.uniform(1, 12))
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            kills += 1
-            continue
-        assert process.returncode == 0, output
-        break
-    process = start(command(toy_dataset, toy_settings, broken))
+            os.killpg(process.pid, number)
+            output, _ = process.communicate(timeout=120)
+        yield output, process.returncode
+
+
+def finish_and_compare(line, run, straight):
+    process = start(line)
     output, _ = process.communicate(timeout=300)
 
     assert process.returncode == 0, output
-    assert weights_hash(straight) == weights_hash(broken)
-    assert (straight / "scores.csv").read_text().replace(str(straight), "") == (
-        broken / "scores.csv"
-    ).read_text().replace(str(broken), "")
-    assert not list(broken.rglob(".part-*"))
-    assert json.loads((broken / "run.json").read_text())["events"][-1]["kind"] == "finished"
+    assert weights_hash(straight) == weights_hash(run)
+    assert (straight / "scores.csv").read_text().replace(str(straight), "") == (run / "scores.csv").read_text().replace(
+        str(run), ""
+    )
+    assert not list(run.rglob(".part-*"))
+    assert json.loads((run / "run.json").read_text())["events"][-1]["kind"] == "finished"
+
+
+def test_a_killed_fit_resumes_to_the_same_weights_scores_and_segmentations(
+    toy_dataset, toy_settings, straight, tmp_path
+):
+    line = command(toy_dataset, toy_settings, tmp_path / "run")
+    for output, code in stopped_at_random(line, tmp_path / "run", signal.SIGKILL):
+        assert code in (0, -signal.SIGKILL), output
+
+    finish_and_compare(line, tmp_path / "run", straight)
+
+
+def test_a_fit_interrupted_by_ctrl_c_says_so_and_resumes_to_the_same_weights(
+    toy_dataset, toy_settings, straight, tmp_path
+):
+    line = command(toy_dataset, (*toy_settings, "training.loader_workers=1"), tmp_path / "run")
+    for output, code in stopped_at_random(line, tmp_path / "run", signal.SIGINT):
+        assert code in (0, 130, -signal.SIGINT), output  # Python ends so amid some imports; shells show 130 for both
+        assert code == 0 or output.endswith("interrupted; run the same command again to resume\n")
+        assert "Traceback" not in output
+
+    finish_and_compare(line, tmp_path / "run", straight)
+
+
+@pytest.mark.long
+def test_a_killed_fit_with_a_budget_and_its_repeat_have_the_same_weights(toy_dataset, toy_settings, tmp_path):
+    first, again = tmp_path / "first", tmp_path / "again"
+    free = [setting for setting in toy_settings if not setting.startswith("training.steps")]
+    line = [*command(toy_dataset, free, first, steps=()), "--budget", "60s"]
+    for seconds in (20, 15):
+        process = start(line)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.communicate(timeout=seconds)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    repeat = [sys.executable, "-m", "neuraxis", "fit", str(toy_dataset), "--repeat", str(first), "--into", str(again)]
+    for each in (line, [*repeat, "--device", "cpu", "--quiet"]):
+        process = start(each)
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output
+
+    kinds = [event["kind"] for event in json.loads((first / "run.json").read_text())["events"]]
+    assert kinds.count("started") == 3
+    assert kinds.count("steps_fixed") == 1
+    assert weights_hash(first) == weights_hash(again)
 
 
 def test_a_terminated_fit_saves_its_step_and_says_so(toy_dataset, toy_settings, tmp_path):

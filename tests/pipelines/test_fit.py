@@ -3,13 +3,13 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from neuraxis.bundle.bundle import open_bundle
 from neuraxis.errors import DataError, ResourceError, UsageError
 from neuraxis.files import folder_lock
-from neuraxis.pipelines.budget import Clock
 from neuraxis.pipelines.fit import FitOptions, fit
 
 
@@ -33,6 +33,13 @@ def test_a_run_holds_everything_that_was_promised(run):
 
 def test_the_toy_is_learned(run):
     assert run.scores.mean("dice") > 0.8
+
+
+def test_the_share_of_time_spent_waiting_for_data_is_told(run):
+    share = json.loads((run.run / "run.json").read_text())["waiting_share"]
+
+    assert 0 <= share <= 1
+    assert "waiting for data" in run.report.read_text()
 
 
 def test_every_held_out_case_is_scored_and_no_other(run):
@@ -107,19 +114,58 @@ def test_a_folder_in_use_is_refused(run, toy_dataset, toy_settings):
         fit([toy_dataset], options(run, toy_settings))
 
 
-def test_a_budget_fixes_the_steps_once_and_a_repeat_replays_them(toy_dataset, toy_settings, tmp_path):
+@pytest.fixture(scope="module")
+def budgeted(toy_dataset, toy_settings, tmp_path_factory):
+    """A run whose speed was measured ten times too fast."""
     settings = tuple(setting for setting in toy_settings if not setting.startswith("training.steps"))
-    first = fit([toy_dataset], FitOptions(into=tmp_path / "one", settings=settings, budget_s=20, device="cpu"))
-    event = next(
-        event
-        for event in json.loads((tmp_path / "one" / "run.json").read_text())["events"]
-        if event["kind"] == "steps_fixed"
-    )
-    again = fit([toy_dataset], FitOptions(into=tmp_path / "two", repeat=tmp_path / "one", device="cpu"))
+    chosen = FitOptions(into=tmp_path_factory.mktemp("runs") / "one", settings=settings, budget_s=22, device="cpu")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("neuraxis.training.train.seconds_per_step", lambda *arguments: (0.001, 10))
+        return fit([toy_dataset], chosen)
 
-    bundles = [open_bundle(result.bundle) for result in (first, again)]
-    assert bundles[0].recipe.training.steps == event["steps"] == bundles[1].recipe.training.steps
+
+def test_a_budget_fixes_the_steps_and_corrects_them_by_the_observed_pace(budgeted):
+    content = json.loads((budgeted.run / "run.json").read_text())
+    kinds = [event["kind"] for event in content["events"]]
+    fixed, *corrected = [event for event in content["events"] if event["kind"].startswith("steps_")]
+
+    assert kinds.index("steps_fixed") < kinds.index("steps_corrected") < kinds.index("trained")
+    assert corrected[0]["steps"] < fixed["steps"]
+    assert open_bundle(budgeted.bundle).recipe.training.steps == corrected[-1]["steps"]
+    assert f"steps = {corrected[-1]['steps']}\n" in (budgeted.run / "recipe.toml").read_text()
+    assert content["reasons"]["training.steps"].endswith(corrected[-1]["reason"])
+
+
+def test_a_repeat_replays_the_decisions_of_a_budget_bit_for_bit(budgeted, toy_dataset, tmp_path):
+    again = fit([toy_dataset], FitOptions(into=tmp_path / "two", repeat=budgeted.run, device="cpu"))
+
+    decisions = [
+        [event for event in json.loads((run / "run.json").read_text())["events"] if event["kind"].startswith("steps_")]
+        for run in (budgeted.run, again.run)
+    ]
+    assert decisions[0] == decisions[1]
+    bundles = [open_bundle(result.bundle) for result in (budgeted, again)]
+    assert bundles[0].recipe == bundles[1].recipe
     assert bundles[0].folds[0].weights.read_bytes() == bundles[1].folds[0].weights.read_bytes()
+
+
+def test_a_run_whose_budget_could_still_change_the_steps_is_not_repeated(budgeted, toy_dataset, tmp_path):
+    copy = shutil.copytree(budgeted.run, tmp_path / "run")
+    content = json.loads((copy / "run.json").read_text())
+    content["events"] = [event for event in content["events"] if event["kind"] not in ("trained", "finished")]
+    (copy / "run.json").write_text(json.dumps(content))
+
+    with pytest.raises(UsageError, match=r"could still change the steps\. Resume that run first"):
+        fit([toy_dataset], FitOptions(into=tmp_path / "two", repeat=copy, device="cpu"))
+
+
+def test_a_profile_is_part_of_the_report_and_not_of_what_was_asked(toy_dataset, toy_settings, tmp_path):
+    chosen = FitOptions(into=tmp_path, settings=(*toy_settings, "training.steps=6"), device="cpu")
+    fit([toy_dataset], replace(chosen, profile=True))
+
+    assert "backward: convolution" in (tmp_path / "profile.csv").read_text()
+    assert "Time of a step" in (tmp_path / "report.html").read_text()
+    fit([toy_dataset], chosen)
 
 
 def test_a_large_budget_does_not_exceed_the_steps_that_were_set(toy_dataset, toy_settings, tmp_path):
@@ -202,14 +248,6 @@ def test_two_datasets_become_two_sites(toy_dataset, toy_settings, tmp_path):
     )
 
     assert {row.site for row in result.scores.rows} == {toy_dataset.name, second.name}
-
-
-def test_the_clock_counts_down():
-    import time
-
-    clock = Clock(100, time.monotonic() - 40)
-
-    assert clock.left_s == pytest.approx(60, abs=1)
 
 
 def _brighten(path):

@@ -53,7 +53,7 @@ def test_the_steps_take_what_the_step_before_returned(toy: Path, tmp_path: Path,
     bundle = Path(__file__).parents[1] / "bundle" / "fixtures" / "schema-1.nxb"
     monkeypatch.setattr(steps, "train_store", lambda *arguments: asked.append(arguments) or bundle)
     assert nx.train(store, into=tmp_path / "run", fold=1).path == bundle
-    assert asked == [(tmp_path / "prepared", tmp_path / "run", 1, "auto", None)]
+    assert asked == [(tmp_path / "prepared", tmp_path / "run", 1, "auto", None, False)]
     assert resolve(read_wishes(tmp_path / "prepared" / "recipe.toml")) == plan.recipe
 
 
@@ -114,7 +114,7 @@ def test_an_incomplete_scan_says_what_is_lacking(toy: Path) -> None:
 
 def test_every_kind_has_names_and_every_name_says_what_it_is() -> None:
     found = nx.list_choices()
-    assert set(found) == {"networks", "losses", "layouts", "recipes", "metrics", "runtimes"}
+    assert set(found) == {"networks", "losses", "layouts", "recipes", "metrics", "runtimes", "augmentations"}
     assert all(names and all(names.values()) for names in found.values())
 
 
@@ -123,6 +123,12 @@ def test_one_kind_comes_alone_and_says_what_needs_an_extra() -> None:
     assert list(found) == ["runtimes"]
     assert found["runtimes"]["torch"].endswith("(needs neuraxis[train])")
     assert "needs" not in found["runtimes"]["openvino"]
+
+
+def test_networks_say_what_they_cost() -> None:
+    found = nx.list_choices("networks")["networks"]
+    assert "; 31.2 M parameters, 0.95 TFLOPs at 128x128x128" in found["unet"]
+    assert "; 102.3 M parameters, 1.43 TFLOPs at 128x128x128" in found["residual-unet"]
 
 
 def test_a_misspelt_kind_is_answered_with_the_nearest_one() -> None:

@@ -68,6 +68,31 @@ def test_what_the_run_says_is_on_the_page(read_html: Reader, whole: RunReport) -
     assert notes[0].startswith("n = 6 cases of 6 patients.")
 
 
+def profile_rows(on_device: float) -> list[dict[str, str]]:
+    """Rows as csv.DictReader gives them."""
+    names = ("operation", "calls", "milliseconds", "device_milliseconds", "share")
+    values = [
+        ("backward: convolution", "19.0", "400.5", str(on_device), "0.8"),
+        ("loss", "36.0", "100.0", "0.0", "0.2"),
+    ]
+    return [dict(zip(names, row, strict=True)) for row in values]
+
+
+def test_a_profile_becomes_a_table_and_bars(read_html: Reader, scores: Scores) -> None:
+    root = read_html(report_html(RunReport("run", scores, profile=profile_rows(0.0))))
+    section = root.one("section", id="profile")
+    cells = " ".join(cell.text() for cell in section.one("tbody").all("td"))
+    assert cells == "19.0 400.50 80.0 36.0 100.00 20.0"
+    assert len(section.all("rect")) == 2
+
+
+def test_a_profile_of_a_gpu_shows_the_time_there(read_html: Reader, scores: Scores) -> None:
+    section = read_html(report_html(RunReport("run", scores, profile=profile_rows(12.5)))).one("section", id="profile")
+    assert "ms on the device" in section.one("thead").text()
+    assert section.one("figcaption").text() == "Milliseconds of a training step on the device"
+    assert "12.5" in section.one("svg").text()
+
+
 def test_an_evaluation_alone_has_what_it_knows(read_html: Reader, scores: Scores) -> None:
     root = read_html(report_html(RunReport("evaluation", scores)))
     assert sections(root) == ["scores", "distributions", "cases", "notes"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from neuraxis.report.curves import panels
-from neuraxis.report.plots import WIDTH, curve_plot, legend, strip_plot
+from neuraxis.report.plots import WIDTH, bar_plot, curve_plot, legend, strip_plot
 
 Reader = Callable[[str], Any]
 
@@ -83,3 +83,13 @@ def test_every_curve_has_its_own_colour_and_a_key(read_html: Reader) -> None:
     keys = read_html(legend(["a", "b"]) or "")
     assert [key.attributes["class"] for key in keys.all("i")] == ["key s1", "key s2"]
     assert legend(["a"]) is None
+
+
+def test_bars_are_as_long_as_their_values(read_html: Reader) -> None:
+    plot = read_html(bar_plot({"backward: convolution": 30.0, "loss": 7.5, "<waiting>": 0.0}, "ms"))
+    widths = [float(bar.attributes["width"]) for bar in plot.all("rect")]
+    assert widths[0] > 200
+    assert widths[1] == pytest.approx(widths[0] / 4, abs=0.1)
+    assert widths[2] == 0
+    assert [text.text() for text in plot.all(class_="row")] == ["backward: convolution", "loss", "<waiting>"]
+    assert [text.text() for text in plot.all(class_="aside")] == ["30", "7.5", "0"]

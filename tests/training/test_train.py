@@ -1,6 +1,9 @@
 """Training: resumable bit for bit, and a function of its seed."""
 
+import csv
 import dataclasses
+import json
+import time
 from itertools import pairwise
 
 import pytest
@@ -9,11 +12,12 @@ import torch
 from neuraxis.bundle.bundle import open_bundle
 from neuraxis.errors import DataError, RecipeError, ResourceError, UsageError
 from neuraxis.inference.predictor import Predictor, PredictorOptions
+from neuraxis.patches.sampler import PatchSampler
 from neuraxis.pipelines.steps import job_of_store, prepare_datasets, train_store
 from neuraxis.recipe.recipe import TrainingRecipe
 from neuraxis.training.checkpoints import AtomicCheckpointIO
+from neuraxis.training.course import course_of, learning_rate
 from neuraxis.training.curves import read_curves
-from neuraxis.training.task import learning_rate
 from neuraxis.training.train import make_trainer, seconds_per_step, train
 from neuraxis.volume.formats import nifti
 
@@ -54,6 +58,58 @@ def test_an_interrupted_training_ends_with_the_weights_of_one_that_never_stopped
     assert not torch.equal(weights(straight), weights(first))
     losses = [[row["loss"] for row in read_curves(tmp_path / name / "curves.csv")] for name in ("straight", "broken")]
     assert losses[0] == losses[1]
+
+
+class Decider:
+    """Fixes the steps anew at chosen steps, and writes each decision down."""
+
+    def __init__(self, decisions, written=()):
+        self.decisions, self.written = dict(decisions), list(written)
+
+    def __call__(self, moment):
+        steps = self.decisions.get(moment.step)
+        if steps is None or moment.step <= moment.course.fixed_at:
+            return None
+        self.written.append((moment.step, steps))
+        return steps
+
+
+DECISIONS = {3: 20, 6: 9, 8: 11}
+
+
+def test_steps_fixed_anew_on_the_way_can_be_replayed_bit_for_bit(store, tmp_path):
+    decider = Decider(DECISIONS)
+    straight = train(job(store, tmp_path / "straight"), steer=decider)
+    replayed = dataclasses.replace(job(store, tmp_path / "again"), course=course_of(12, decider.written))
+
+    again = train(replayed)
+
+    assert decider.written == [*DECISIONS.items()]
+    assert straight.step == again.step == 11
+    assert torch.equal(weights(straight), weights(again))
+    assert not torch.equal(weights(straight), weights(train(job(store, tmp_path / "other", steps=11))))
+    rows = [
+        [(row["step"], row["loss"]) for row in read_curves(tmp_path / name / "curves.csv")]
+        for name in ("straight", "again")
+    ]
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("stop", [2, 5, 7, 10])
+def test_an_interruption_between_two_corrections_changes_no_weight(store, tmp_path, stop):
+    straight = train(job(store, tmp_path / "straight"), steer=Decider(DECISIONS))
+    decider = Decider(DECISIONS)
+    broken = job(store, tmp_path / "broken")
+    assert train(broken, stop=stop_after(stop), steer=decider).step == stop
+    if stop == 5:  # a decision that was written right before the process died
+        decider.written.append((6, 9))
+
+    broken = dataclasses.replace(broken, course=course_of(12, decider.written))
+    resumed = train(broken, steer=decider)
+
+    assert decider.written == [*DECISIONS.items()]
+    assert (resumed.first_step, resumed.step) == (stop, 11)
+    assert torch.equal(weights(straight), weights(resumed))
 
 
 def test_a_finished_training_is_not_trained_again(store, tmp_path):
@@ -139,11 +195,47 @@ def test_a_folder_with_other_files_is_left_alone(store, tmp_path):
 
 
 def test_speed_is_measured_without_touching_the_run(store, tmp_path):
-    seconds, timed = seconds_per_step(job(store, tmp_path / "run"), at_most=0.2)
+    seconds, timed = seconds_per_step(job(store, tmp_path / "run"), wanted_s=0.2, most_s=0.5)
 
     assert seconds > 0
     assert timed >= 4
     assert not (tmp_path / "run").exists()
+
+
+def test_profiling_changes_no_weight_and_tells_where_time_went(store, tmp_path):
+    plain = train(job(store, tmp_path / "plain"))
+    profiled = train(dataclasses.replace(job(store, tmp_path / "profiled"), profile=True))
+
+    assert torch.equal(weights(plain), weights(profiled))
+    with (tmp_path / "profiled" / "profile.csv").open(newline="") as stream:
+        rows = {row["operation"]: row for row in csv.DictReader(stream)}
+    promised = {f"{way}: {kind}" for way in ("forward", "backward") for kind in ("convolution", "normalisation")}
+    assert {*promised, "augmentation", "loss", "optimiser", "running mean", "waiting for data"} <= set(rows)
+    assert float(rows["backward: convolution"]["milliseconds"]) > 0
+    assert sum(float(row["share"]) for row in rows.values()) == pytest.approx(1, abs=0.05)
+    trace = json.loads((tmp_path / "profiled" / "profile" / "trace.json").read_text())
+    assert any(event["name"] == "augmentation" for event in trace["traceEvents"])
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_training_of_few_steps_can_be_profiled(store, tmp_path, steps):
+    train(dataclasses.replace(job(store, tmp_path, steps=steps), profile=True))
+
+    assert "optimiser" in (tmp_path / "profile.csv").read_text()
+
+
+def test_the_share_of_time_spent_waiting_is_measured(store, tmp_path, monkeypatch):
+    slow = PatchSampler.batch
+
+    def dawdle(self, step, into=None):
+        time.sleep(0.2)
+        return slow(self, step, into)
+
+    quick = train(job(store, tmp_path / "quick", validations=1))
+    monkeypatch.setattr(PatchSampler, "batch", dawdle)
+
+    slowed = train(job(store, tmp_path / "slow", validations=1))
+    assert slowed.clock.waiting_share > max(0.2, quick.clock.waiting_share)
 
 
 def test_a_device_that_is_not_there_is_named(store, tmp_path):
@@ -152,7 +244,7 @@ def test_a_device_that_is_not_there_is_named(store, tmp_path):
     plain = dataclasses.replace(job(store, tmp_path), device="cuda")
 
     with pytest.raises(ResourceError, match="shows no such device"):
-        make_trainer(plain, 1, [], AtomicCheckpointIO())
+        make_trainer(plain, [], AtomicCheckpointIO())
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "poly"])

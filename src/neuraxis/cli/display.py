@@ -46,9 +46,10 @@ class Pace:
         self.began = clock()
         self._samples = deque([(self.began, 0)])
 
-    def advance(self, amount: int) -> None:
-        """Note that `amount` more units are done; a first leap is taken as work of an earlier run."""
+    def advance(self, amount: int, total: int = 0) -> None:
+        """Note that `amount` more units are done, now of `total`; a first leap is taken as work of an earlier run."""
         now = self._clock()
+        self.total = total or self.total
         leap = self.done == 0 and amount > 1
         self.done += amount
         if leap:
@@ -119,8 +120,8 @@ class _PlainStage:
     def __init__(self, screen: PlainScreen, name: str, pace: Pace) -> None:
         self._screen, self._name, self._pace = screen, name, pace
 
-    def advance(self, amount: int = 1, note: str = "") -> None:
-        self._pace.advance(amount)
+    def advance(self, amount: int = 1, note: str = "", total: int = 0) -> None:
+        self._pace.advance(amount, total)
         self._screen.progress(lambda: f"{self._name}: {self._pace.describe()}{', ' * bool(note)}{note}")
 
 
@@ -180,10 +181,10 @@ class _LiveStage:
     def __init__(self, bars: Any, task: Any, pace: Pace) -> None:
         self._bars, self._task, self._pace = bars, task, pace
 
-    def advance(self, amount: int = 1, note: str = "") -> None:
-        self._pace.advance(amount)
+    def advance(self, amount: int = 1, note: str = "", total: int = 0) -> None:
+        self._pace.advance(amount, total)
         state = self._pace.describe() + (f", {note}" if note else "")
-        self._bars.update(self._task, completed=self._pace.done, state=state)
+        self._bars.update(self._task, completed=self._pace.done, total=self._pace.total or None, state=state)
 
 
 class _QuietScreen(Silent):

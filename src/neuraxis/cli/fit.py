@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from neuraxis.cli.display import display
-from neuraxis.cli.options import SHOWN, Device, Output, RecipeName, Settings, parse_duration
+from neuraxis.cli.options import SHOWN, Device, Output, Profiled, RecipeName, Settings, parse_duration
 from neuraxis.cli.printing import show, show_json
 from neuraxis.cli.scores import describe_scores, scores_content
 
@@ -33,6 +33,7 @@ class FitChoices:
     repeat: Annotated[
         Path | None, Parameter(help="An earlier run to do again: its recipe, splits, seeds and events.")
     ] = None
+    profile: Profiled = False
 
 
 DEFAULTS = FitChoices()
@@ -70,6 +71,7 @@ def fit(
         fold=choices.fold,
         device=choices.device,
         repeat=choices.repeat,
+        profile=choices.profile,
     )
     with display(output) as progress:
         result = fit_model(datasets, options, progress)

@@ -25,6 +25,12 @@ Settings = Annotated[
     ),
 ]
 Device = Annotated[str, Parameter(name="--device", help="Where to compute: auto, cpu, cuda or cuda:1.")]
+Profiled = Annotated[
+    bool,
+    Parameter(
+        name="--profile", help="Also time the operations of some training steps; no result changes.", show_default=False
+    ),
+]
 Overwrite = Annotated[
     bool, Parameter(name="--overwrite", help="Replace results that exist already.", show_default=False)
 ]

@@ -39,24 +39,24 @@ class DiceCrossEntropy(nn.Module):
         logits = logits.float()
         valid = target != IGNORED
         if self.regions:
-            truth = torch.where(valid, target, 0).to(logits.dtype)
+            truth = (target == 1) & valid
             probability = torch.sigmoid(logits)
-            entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+            entropy = F.binary_cross_entropy_with_logits(logits, truth.to(logits.dtype), reduction="none")
         else:
             index = torch.where(valid, target, 0)[:, 0].long()
             logarithm = F.log_softmax(logits, dim=1)
             entropy = F.nll_loss(logarithm, index, reduction="none")[:, None]
             probability = logarithm.exp()[:, 1:]
             outputs = torch.arange(1, logits.shape[1], device=logits.device).view(1, -1, *(1,) * (logits.ndim - 2))
-            truth = (index[:, None] == outputs).to(logits.dtype)
+            truth = index[:, None] == outputs
         weight = valid.to(logits.dtype)
         mean_entropy = (entropy * weight).sum() / weight.sum().clamp_min(1)
         return self.entropy_weight * mean_entropy + self.dice_weight * self._dice(probability, truth, weight)
 
     def _dice(self, probability: torch.Tensor, truth: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         axes = tuple(axis for axis in range(truth.ndim) if axis > 1 or (axis == 0 and self.batch_dice))
-        shared = (probability * truth * weight).sum(axes)
-        total = (probability * weight).sum(axes) + (truth * weight).sum(axes)
+        shared = torch.where(truth, probability, 0).sum(axes)  # truth is nowhere where nothing counts
+        total = (probability * weight).sum(axes) + truth.sum(axes)
         return 1 - ((2 * shared + 1e-5) / (total + 1e-5)).mean()
 
 

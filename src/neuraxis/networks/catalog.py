@@ -1,4 +1,4 @@
-"""The networks by name. A new one is one file here and one line below."""
+"""The networks by name. A new one is one file here and one line in each table below."""
 
 from neuraxis.registry import Catalog, Entry
 
@@ -8,10 +8,33 @@ NETWORKS = Catalog(
         "unet": Entry(
             "neuraxis.networks.unet:UNet", "plain U-Net, 2D and 3D, nnU-Net's standard architecture", "train"
         ),
+        "residual-unet": Entry(
+            "neuraxis.networks.residual_unet:ResidualUNet",
+            "U-Net with a residual encoder, 2D and 3D, nnU-Net's ResEnc M and L",
+            "train",
+        ),
+        "classic-unet": Entry(
+            "neuraxis.networks.classic_unet:ClassicUNet",
+            "U-Net with max pooling and ReLU, 2D and 3D, of Ronneberger 2015 and Çiçek 2016",
+            "train",
+        ),
     },
 )
 OPTIONS = Catalog(
     "network",
-    {"unet": Entry("neuraxis.networks.options:UNetOptions", "options of the plain U-Net")},
+    {
+        "unet": Entry("neuraxis.networks.options:UNetOptions", "options of the plain U-Net"),
+        "residual-unet": Entry("neuraxis.networks.options:ResidualUNetOptions", "options of the residual U-Net"),
+        "classic-unet": Entry("neuraxis.networks.options:ClassicUNetOptions", "options of the classic U-Net"),
+    },
     group="network_options",
+)
+LAYERS = Catalog(
+    "network",
+    {
+        "unet": Entry("neuraxis.networks.layers:unet_layers", "layers of the plain U-Net"),
+        "residual-unet": Entry("neuraxis.networks.layers:residual_unet_layers", "layers of the residual U-Net"),
+        "classic-unet": Entry("neuraxis.networks.layers:classic_unet_layers", "layers of the classic U-Net"),
+    },
+    group="network_layers",
 )

@@ -13,7 +13,7 @@ from neuraxis.networks.topology import plan_topology
 
 Triple = tuple[int, int, int]
 EXAMPLE_PATCH: Triple = (128, 128, 128)
-PROGRAM_GB = 0.7
+PROGRAM_GB, SCATTERED = 0.55, 1.18
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,9 @@ def example_cost(name: str) -> Cost:
     """
     if name not in LAYERS.names():
         return Cost(0, 0, 0)
-    options = OPTIONS.load(name).planned(plan_topology(EXAMPLE_PATCH, (1.0, 1.0, 1.0)), 32, 320)
+    kind = OPTIONS.load(name)
+    topology = plan_topology(EXAMPLE_PATCH, (1.0, 1.0, 1.0))
+    options = kind.planned(topology, 32, 320) if hasattr(kind, "planned") else kind()
     return cost(name, options, EXAMPLE_PATCH, 1, 2)
 
 
@@ -89,14 +91,19 @@ def training_memory_gb(name: str, options: Any, patch: Triple, batch: int, chann
 
 
 def step_memory_gb(name: str, options: Any, step: TrainingStep) -> float:
-    """Estimate the peak memory of a training process, in GiB."""
+    """Estimate the peak memory of a training process, in GiB.
+
+    Counted are the weights with gradient, two moments and the running mean; what each layer holds until the backward
+    pass; what the widest layer passes on in it; the loss; and the program itself. The C library gives memory back in
+    pieces that do not fit the next step, which `SCATTERED` stands for. `benchmarks/memory.py` compares with real peaks.
+    """
     layers = _layers(name, options, step.patch, step.channels, step.outputs)
     width = 2 if step.half else 4
-    weights = sum(layer.parameters for layer in layers)
+    weights = sum(layer.parameters for layer in layers) * (20 + 2 * step.half)
     held = sum(prod(layer.size) * (layer.held * width + layer.indices * 8) for layer in layers)
-    passing = max((prod(layer.size) * (2 * layer.after + layer.before) * width for layer in layers), default=0)
-    loss = 4 * prod(step.patch) * (8 * step.outputs + 4 * step.channels)
-    return PROGRAM_GB + (weights * (20 + 2 * step.half) + step.batch * (held + passing + loss)) / 2**30
+    passing = max((prod(layer.size) * (2 * layer.after + layer.before) * 4 for layer in layers), default=0)
+    loss = 4 * prod(step.patch) * (5 * step.outputs + 4 * step.channels)
+    return PROGRAM_GB + SCATTERED * (weights + step.batch * (held + passing + loss)) / 2**30
 
 
 def _layers(name: str, options: Any, patch: Triple, channels: int, outputs: int) -> tuple[Layer, ...]:
@@ -104,6 +111,6 @@ def _layers(name: str, options: Any, patch: Triple, channels: int, outputs: int)
         layers = LAYERS.load(name)
     except UnknownName:
         return ()
-    stride = options.stride
+    stride = getattr(options, "stride", (1, 1, 1))
     x, y, z = (-(-size // factor) * factor for size, factor in zip(patch, stride, strict=True))
     return tuple(layers(options, (x, y, z), channels, outputs))

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
+from math import prod
+from typing import Literal, Self
+
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from neuraxis.networks.topology import Topology, plan_features
+
 Triple = tuple[int, int, int]
+RESIDUAL_BLOCKS = (1, 3, 4, 6)  # a stage of the encoder, from fine to coarse; deeper ones have as many as the last
 
 
-class UNetOptions(BaseModel):
-    """The plain U-Net, layer for layer nnU-Net's standard architecture.
-
-    Attributes:
-        features: channels of each stage, from fine to coarse.
-        kernels: kernel size of each stage along (X, Y, Z).
-        strides: stride of each stage's first convolution; that of the first stage is (1, 1, 1).
-        convolutions: convolutions in each stage of the encoder, and of the decoder one stage less.
-        flat_axis: the axis that has one voxel in a 2D network; None in a 3D one.
-    """
+class _Stages(BaseModel):
+    """What every encoder-decoder network is asked: width, kernel and stride of each stage."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     features: tuple[int, ...]
     kernels: tuple[Triple, ...]
     strides: tuple[Triple, ...]
-    convolutions: int = 2
     flat_axis: int | None = None
 
     @model_validator(mode="after")
-    def _consistent(self) -> UNetOptions:
+    def _consistent(self) -> Self:
         if not len(self.features) == len(self.kernels) == len(self.strides) >= 2:
             raise ValueError("features, kernels and strides need the same number of stages, at least 2")
         if self.strides and self.strides[0] != (1, 1, 1):
             raise ValueError("the first stage keeps full resolution: its stride is (1, 1, 1)")
-        if min(self.features) < 1 or self.convolutions < 1:
-            raise ValueError("features and convolutions are positive")
+        if min(self.features) < 1 or min(min(stride) for stride in self.strides) < 1:
+            raise ValueError("features and strides are positive")
+        if any(size < 1 or size % 2 == 0 for kernel in self.kernels for size in kernel):
+            raise ValueError("kernel sizes are odd: 1, 3, 5, ...")
         if self.flat_axis not in (None, 0, 1, 2):
             raise ValueError("flat_axis is 0, 1, 2, or left out")
         return self
@@ -41,7 +40,89 @@ class UNetOptions(BaseModel):
     @property
     def stride(self) -> Triple:
         """The product of all strides: what every side of a patch must be a multiple of."""
-        x, y, z = (1, 1, 1)
-        for a, b, c in self.strides:
-            x, y, z = x * a, y * b, z * c
+        x, y, z = (prod(stride[axis] for stride in self.strides) for axis in range(3))
         return x, y, z
+
+    @classmethod
+    def planned(cls, topology: Topology, base: int, most: int, flat_axis: int | None = None) -> Self:
+        """Return the options for a planned topology.
+
+        Args:
+            topology: strides and kernels of each stage.
+            base: width of the first stage; it doubles from stage to stage.
+            most: width that no stage exceeds.
+            flat_axis: the axis that has one voxel in a 2D network; None in a 3D one.
+        """
+        features = plan_features(len(topology.strides), base, most)
+        return cls(features=features, kernels=topology.kernels, strides=topology.strides, flat_axis=flat_axis)
+
+
+class UNetOptions(_Stages):
+    """The plain U-Net, layer for layer nnU-Net's standard architecture.
+
+    Attributes:
+        features: channels of each stage, from fine to coarse.
+        kernels: kernel size of each stage along (X, Y, Z).
+        strides: stride of each stage's first convolution; that of the first stage is (1, 1, 1).
+        flat_axis: the axis that has one voxel in a 2D network; None in a 3D one.
+        convolutions: convolutions in each stage of the encoder, and of the decoder one stage less.
+    """
+
+    convolutions: int = 2
+
+    @model_validator(mode="after")
+    def _positive(self) -> Self:
+        if self.convolutions < 1:
+            raise ValueError("convolutions are positive")
+        return self
+
+
+class ResidualUNetOptions(_Stages):
+    """The residual-encoder U-Net, layer for layer nnU-Net's ResEnc presets.
+
+    Attributes:
+        features: channels of each stage, from fine to coarse.
+        kernels: kernel size of each stage along (X, Y, Z).
+        strides: stride of each stage's first block; that of the first stage is (1, 1, 1).
+        flat_axis: the axis that has one voxel in a 2D network; None in a 3D one.
+        blocks: residual blocks of two convolutions in each stage of the encoder; empty for 1, 3, 4, 6, 6, 6, ...
+        convolutions: convolutions in each stage of the decoder.
+    """
+
+    blocks: tuple[int, ...] = ()
+    convolutions: int = 1
+
+    @model_validator(mode="after")
+    def _positive(self) -> Self:
+        if not self.blocks:
+            last = len(RESIDUAL_BLOCKS) - 1
+            blocks = tuple(RESIDUAL_BLOCKS[min(stage, last)] for stage in range(len(self.features)))
+            object.__setattr__(self, "blocks", blocks)
+        if len(self.blocks) != len(self.features):
+            raise ValueError("blocks has one number for each stage, or none at all")
+        if min(self.blocks) < 1 or self.convolutions < 1:
+            raise ValueError("blocks and convolutions are positive")
+        return self
+
+
+class ClassicUNetOptions(_Stages):
+    """The classic U-Net: two convolutions a stage, max pooling, up-convolution.
+
+    Attributes:
+        features: channels of each stage, from fine to coarse.
+        kernels: kernel size of each stage along (X, Y, Z).
+        strides: what max pooling halves before each stage, and the up-convolution doubles again; first (1, 1, 1).
+        flat_axis: the axis that has one voxel in a 2D network; None in a 3D one.
+        norm: what stands between convolution and ReLU: instance norm, or nothing.
+        widens_late: the second convolution of an encoder stage widens and up-convolutions keep their channels, as in
+            Çiçek et al. 2016; else the first widens and up-convolutions narrow, as in Ronneberger et al. 2015.
+    """
+
+    norm: Literal["instance", "none"] = "instance"
+    widens_late: bool = False
+
+    @model_validator(mode="after")
+    def _divisible(self) -> Self:
+        if self.widens_late and self.features[0] % 2:
+            raise ValueError("widens_late needs an even first width, of which the first convolution has half")
+        return self

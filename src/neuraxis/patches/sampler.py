@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -74,27 +75,43 @@ class PatchSampler:
         )
         return PatchPlace(case, (x, y, z))
 
-    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Cut the patches of a step: images (B, C, *shape) float32 and targets (B, T, *shape) uint8."""
-        patches = [self.cut(self.place(step, sample)) for sample in range(self.options.batch)]
-        return np.stack([image for image, _ in patches]), np.stack([target for _, target in patches])
+    @cached_property
+    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Shapes of a batch's images (B, C, *shape) and targets (B, T, *shape)."""
+        one = slice(0, 1)
+        image, target = self.store.read(self.ids[0], (one, one, one))
+        batch, shape = self.options.batch, self.options.shape
+        return (batch, len(image), *shape), (batch, len(target), *shape)
+
+    def batch(self, step: int, into: tuple[np.ndarray, np.ndarray] | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Cut the patches of a step: images (B, C, *shape) float32 and targets (B, T, *shape) uint8.
+
+        Args:
+            step: whose patches.
+            into: arrays of these shapes that are filled; left out, new ones.
+        """
+        images, targets = into or (np.empty(self.shapes[0], np.float32), np.empty(self.shapes[1], np.uint8))
+        for sample in range(self.options.batch):
+            self._cut_into(self.place(step, sample), images[sample], targets[sample])
+        return images, targets
 
     def cut(self, place: PatchPlace) -> tuple[np.ndarray, np.ndarray]:
         """Read a patch; outside the case the image is 0 and the target background."""
-        size, shape = self.store.shape(place.case), self.options.shape
-        inside = [
-            (max(0, start), max(0, min(n, start + length)))
-            for start, length, n in zip(place.start, shape, size, strict=True)
-        ]
-        x, y, z = (slice(low, max(low, high)) for low, high in inside)
-        image, target = self.store.read(place.case, (x, y, z))
-        if image.shape[1:] == shape:
-            return image, target
-        pads = [
-            (part.start - start, length - (part.stop - start))
-            for part, start, length in zip((x, y, z), place.start, shape, strict=True)
-        ]
-        return np.pad(image, [(0, 0), *pads]), np.pad(target, [(0, 0), *pads])
+        image, target = np.empty(self.shapes[0][1:], np.float32), np.empty(self.shapes[1][1:], np.uint8)
+        self._cut_into(place, image, target)
+        return image, target
+
+    def _cut_into(self, place: PatchPlace, image: np.ndarray, target: np.ndarray) -> None:
+        read, filled = [], [slice(None)]
+        for start, length, n in zip(place.start, self.options.shape, self.store.shape(place.case), strict=True):
+            low = max(0, start)
+            high = max(low, min(n, start + length))
+            read.append(slice(low, high))
+            filled.append(slice(low - start, high - start))
+        if any(part.stop - part.start < length for part, length in zip(read, self.options.shape, strict=True)):
+            image[...], target[...] = 0, 0
+        x, y, z = read
+        image[tuple(filled)], target[tuple(filled)] = self.store.read(place.case, (x, y, z))
 
     def _around_foreground(self, case: str, draws: np.random.Generator) -> list[int]:
         voxels = self.store.foreground(case)

@@ -23,7 +23,9 @@ from neuraxis.files import read_json, sha256, write_json, write_text
 from neuraxis.hardware import check_device
 from neuraxis.pipelines import budget
 from neuraxis.pipelines.outcome import (
+    TRAINED,
     bundle_network,
+    note_training,
     put_metrics_on_card,
     score_held_out,
     write_outcome,
@@ -37,6 +39,7 @@ from neuraxis.recipe.wishes import read_wishes, resolve
 from neuraxis.registry import need
 
 if TYPE_CHECKING:
+    from neuraxis.training.course import Steer
     from neuraxis.training.train import TrainingJob
 
 log = logging.getLogger("neuraxis")
@@ -54,6 +57,7 @@ class FitOptions:
         fold: which fold is held out.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         repeat: folder of an earlier run whose recipe, splits and decisions are taken.
+        profile: whether some training steps are profiled; it changes no weight.
     """
 
     into: Path
@@ -63,6 +67,7 @@ class FitOptions:
     fold: int = 0
     device: str = "auto"
     repeat: Path | None = None
+    profile: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,8 @@ class _Fit:
         log.info(
             "%d cases train, %d are held out (fold %d)", len(fold.training), len(fold.validation), self.options.fold
         )
-        store = prepare_dataset(dataset, plan.recipe.preparation, run.path("prepared"), self.progress)
+        seen = planned.fingerprint if planned else None
+        store = prepare_dataset(dataset, plan.recipe.preparation, run.path("prepared"), self.progress, seen)
         if not run.has("model.nxb"):
             plan = self._train(dataset, plan, fold, store)
         bundle = open_bundle(run.path("model.nxb"))
@@ -162,6 +168,7 @@ class _Fit:
             split_hash=hash_folds(planned.folds),
             seed=planned.plan.recipe.seed,
             reasons=dict(planned.plan.reasons),
+            events=[*run.content["events"], *_decisions(self.options.repeat)],
             card=draft_card(planned, self.options.fold).model_dump(mode="json"),
             findings=[finding.to_dict() for finding in planned.findings],
         )
@@ -180,29 +187,48 @@ class _Fit:
             channels=len(dataset.channels),
             folder=self.run.folder,
             device=self.options.device,
+            profile=self.options.profile,
         )
-        plan = self._fix_steps(job, plan)
+        self._fix_steps(job, plan)
+        plan = self._with_decided_steps(plan)
+        course = budget.decided_course(self.run.content["events"])
+        if course is not None:
+            training = plan.recipe.training.model_copy(update={"steps": course.planned})
+            job = replace(job, recipe=plan.recipe.model_copy(update={"training": training}), course=course)
         log.info("training %d steps", plan.recipe.training.steps)
-        task = train(replace(job, recipe=plan.recipe), self.progress)
+        task = train(job, self.progress, steer=self._pacer(job))
+        note_training(self.run, task)
+        plan = self._with_decided_steps(plan)
         about = {key: value for key, value in self.run.content["card"].items() if key not in ("created", "versions")}
         card = Card.model_validate({**about, "recipe": plan.recipe.model_dump(mode="json")})
         bundle_network(card, task.shipped_network(), self.run.folder)
         return plan
 
-    def _fix_steps(self, job: TrainingJob, plan: Plan) -> Plan:
+    def _fix_steps(self, job: TrainingJob, plan: Plan) -> None:
         """Let the measured speed fix the steps that a budget has room for, once; later calls find the decision."""
-        if self.options.budget_s is None:
+        if self.options.budget_s is None or self.run.event(budget.FIXED) is not None:
+            return
+        clock = budget.Clock(self.options.budget_s, self.began)
+        most = plan.recipe.training.steps if plan.reasons.get("training.steps") == WISHED else None
+        event = self.run.add_event(budget.FIXED, **budget.fix_steps(job, clock, most, self.progress))
+        log.info("%s", event["reason"])
+
+    def _pacer(self, job: TrainingJob) -> Steer:
+        """Return who corrects the steps on the way: nobody without a budget, nor in a repeat, which replays."""
+        decided = self.run.event(budget.FIXED)
+        if self.options.budget_s is None or decided is None or "trained_from_s" not in decided:
+            return lambda moment: None
+        return budget.Pacer(job, decided, lambda facts: self.run.add_event(budget.CORRECTED, **facts))
+
+    def _with_decided_steps(self, plan: Plan) -> Plan:
+        """Write the number of steps that events decided into the recipe, and return the plan with it."""
+        events = self.run.content["events"]
+        course = budget.decided_course(events)
+        if course is None:
             return plan
-        event = self.run.event("steps_fixed")
-        if event is None:
-            clock = budget.Clock(self.options.budget_s, self.began)
-            most = plan.recipe.training.steps if plan.reasons.get("training.steps") == WISHED else None
-            event = self.run.add_event("steps_fixed", **budget.fix_steps(job, clock, most, self.progress))
-            log.info("%s", event["reason"])
-        training = plan.recipe.training.model_copy(update={"steps": int(event["steps"])})
-        recipe = plan.recipe.model_copy(update={"training": training})
-        reasons = {**plan.reasons, "training.steps": event["reason"]}
-        plan = Plan(recipe, reasons)
+        training = plan.recipe.training.model_copy(update={"steps": course.steps})
+        reasons = {**plan.reasons, "training.steps": budget.decided_reason(events)}
+        plan = Plan(plan.recipe.model_copy(update={"training": training}), reasons)
         write_text(self.run.path("recipe.toml"), plan.to_toml())
         self.run.note(reasons=reasons)
         return plan
@@ -239,8 +265,18 @@ def _check_repeatable(earlier: Path, fold: int) -> None:
     if held_out != fold:
         raise UsageError(f"--repeat {earlier}: held out fold {held_out}. Add --fold {held_out}.")
     kinds = {event["kind"] for event in content.get("events", [])}
-    if content["request"].get("budget_s") and "steps_fixed" not in kinds:
-        raise UsageError(f"--repeat {earlier}: was stopped before its budget fixed the steps. Resume that run first.")
+    if (content["request"].get("budget_s") or budget.FIXED in kinds) and not kinds & {TRAINED, "finished"}:
+        raise UsageError(
+            f"--repeat {earlier}: was stopped while its budget could still change the steps. Resume that run first."
+        )
+
+
+def _decisions(earlier: Path | None) -> list[dict[str, Any]]:
+    """Return the events of an earlier run that decided something by the clock, for a repeat to replay."""
+    if earlier is None:
+        return []
+    events = read_json(earlier / "run.json").get("events", [])
+    return [event for event in events if event["kind"] in (budget.FIXED, budget.CORRECTED)]
 
 
 def described(dataset: Dataset) -> dict[str, Any]:

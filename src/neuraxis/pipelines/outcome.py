@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import logging
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,28 @@ from neuraxis.report.figures import curves_png, overlay_png
 from neuraxis.report.overlays import Overlay
 from neuraxis.training.curves import read_curves
 from neuraxis.workers import map_in_order
+
+log = logging.getLogger("neuraxis")
+TRAINED, WAITING_TOO_LONG = "trained", 0.05
+
+
+def note_training(run: RunFolder, task: Any) -> None:
+    """Write into `run.json` that training ended, and which share of its time it stood still for want of data."""
+    share = round(task.clock.waiting_share, 4)
+    if run.event(TRAINED) is None:
+        run.add_event(TRAINED, steps=task.step, seconds=round(task.clock.seconds, 1))
+    run.note(waiting_share=share, loader_workers=task.recipe.training.loader_workers)
+    if share > WAITING_TOO_LONG:
+        log.warning("%s", waiting_in_words(run.content))
+
+
+def waiting_in_words(content: Mapping[str, Any]) -> str:
+    """Return how long training stood still for want of data, and what helps where that was long."""
+    share, workers = float(content["waiting_share"]), int(content["loader_workers"])
+    text = f"{100 * share:.1f} % of the training time"
+    if share <= WAITING_TOO_LONG:
+        return text
+    return f"Training waited for data during {text}: raise training.loader_workers (now {workers})."
 
 
 def bundle_network(card: Card, network: Any, into: Path) -> Path:
@@ -89,11 +114,19 @@ def write_outcome(run: RunFolder, dataset: Dataset, plan: Plan, scores: Scores) 
         reasons=plan.reasons,
         recipe_toml=plan.recipe.to_toml(),
         curves=curves,
+        profile=_profile(run.path("profile.csv")),
         overlays=overlays,
         facts=_facts(run),
         notes=tuple(f"{finding['case']}: {finding['message']}" for finding in run.content["findings"]),
     )
     write_run_report(content, run.path("report.html"))
+
+
+def _profile(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as stream:
+        return [*csv.DictReader(stream)]
 
 
 def _overlay(run: RunFolder, dataset: Dataset, id: str, caption: str) -> Overlay:
@@ -131,5 +164,6 @@ def _facts(run: RunFolder) -> dict[str, str]:
         "data hash": content["data_hash"],
         "split hash": content["split_hash"],
         "machine": f"{content['machine']['system']}, {content['machine']['threads']} threads",
+        "waiting for data": waiting_in_words(content) if "waiting_share" in content else "not measured",
         "time of the last call": f"{seconds[-1] / 60:.1f} minutes" if seconds else "unknown",
     }

@@ -46,6 +46,7 @@ class FitKeywords(TypedDict, total=False):
     fold: int
     device: str
     repeat: Path | str | None
+    profile: bool
 
 
 class SegmentKeywords(TypedDict, total=False):
@@ -71,7 +72,7 @@ def fit(
         into: folder of the run.
         progress: who shows how far it is.
         options: recipe, settings (`{"training.steps": 500}` or `["training.steps=500"]`), budget_s, fold, device,
-            repeat.
+            repeat, profile.
 
     Raises:
         UsageError: the folder holds another run.
@@ -89,6 +90,7 @@ def fit(
         fold=options.get("fold", 0),
         device=options.get("device", "auto"),
         repeat=Path(repeat) if repeat else None,
+        profile=options.get("profile", False),
     )
     return whole.fit(_paths(datasets), chosen, progress)
 
@@ -150,9 +152,22 @@ def prepare(
 
 
 def train(
-    store: Store | Path | str, into: Path | str, fold: int = 0, device: str = "auto", progress: Progress | None = None
+    store: Store | Path | str,
+    into: Path | str,
+    fold: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+    profile: bool = False,
 ) -> ModelBundle:
     """Train one fold of a prepared store; the same call again resumes.
+
+    Args:
+        store: what `prepare` returned, or its folder.
+        into: folder of the run.
+        fold: which one is held out.
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        progress: who shows how far it is.
+        profile: whether some steps are profiled into the folder; it changes no weight.
 
     Returns:
         The bundle, whose card bears no scores yet.
@@ -164,7 +179,7 @@ def train(
     from neuraxis.pipelines.steps import train_store
 
     folder = Path(store) if isinstance(store, str | Path) else store.folder
-    return open_bundle(train_store(folder, Path(into), fold, device, progress))
+    return open_bundle(train_store(folder, Path(into), fold, device, progress, profile))
 
 
 def segment(
@@ -200,7 +215,7 @@ def list_choices(kind: str = "") -> dict[str, dict[str, str]]:
     """Return kind to name to summary of what there is to choose from.
 
     Args:
-        kind: networks, losses, layouts, recipes, metrics or runtimes; empty for all of them.
+        kind: networks, losses, layouts, recipes, metrics, runtimes or augmentations; empty for all of them.
 
     Raises:
         UnknownName: there is no such kind; the message offers the nearest.
@@ -213,9 +228,11 @@ def list_choices(kind: str = "") -> dict[str, dict[str, str]]:
     from neuraxis.inference.runtimes.catalog import RUNTIMES
     from neuraxis.losses.catalog import LOSSES
     from neuraxis.networks.catalog import NETWORKS
+    from neuraxis.patches.augment.catalog import AUGMENTATIONS
     from neuraxis.recipe.wishes import book
 
     tables = {"networks": NETWORKS, "losses": LOSSES, "layouts": LAYOUTS, "metrics": METRICS, "runtimes": RUNTIMES}
+    tables["augmentations"] = AUGMENTATIONS
     kinds = {**{name: _summaries(table) for name, table in tables.items()}, "recipes": book()}
     if kind and kind not in kinds:
         raise UnknownName("kind", kind, kinds)
@@ -226,8 +243,20 @@ def _summaries(table: Catalog) -> dict[str, str]:
     found = {}
     for name in table.names():
         extra = table.entries[name].extra if name in table.entries else ""
-        found[name] = table.summary(name) + (f" (needs neuraxis[{extra}])" if extra else "")
+        cost = _network_cost(name) if table.kind == "network" else ""
+        found[name] = table.summary(name) + cost + (f" (needs neuraxis[{extra}])" if extra else "")
     return found
+
+
+def _network_cost(name: str) -> str:
+    """Return the parameters and FLOPs of an example; nothing where a network does not say what its layers are."""
+    from neuraxis.networks.cost import EXAMPLE_PATCH, example_cost
+
+    counted = example_cost(name)
+    if not counted.parameters:
+        return ""
+    flops, sides = 2e-12 * counted.multiply_adds, "x".join(map(str, EXAMPLE_PATCH))
+    return f"; {counted.parameters / 1e6:.1f} M parameters, {flops:.2f} TFLOPs at {sides}"
 
 
 def _read_scan(scan: Volume | Path | str | Mapping[str, Path | str], channels: tuple[str, ...]) -> Volume:

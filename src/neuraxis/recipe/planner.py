@@ -200,7 +200,7 @@ class _Planner:
             takes = f"about {chosen.memory_gb:.1f} GB a step, above the {memory_gb:g} GB allowed."
         whole = chosen.covers == 1
         held = "a slice of the median prepared case" if chosen.name == "2d" else "the median prepared case"
-        covers = f"holds {held}" if whole else "is as large as memory allows"
+        covers = f"hold {held}" if whole else "are as large as memory allows"
         reason = f"{by(chosen.patch)} voxels {covers} ({by(chosen.median_shape)}), {takes}"
         self._choose("patches.shape", list(chosen.patch), reason)
         steps = "Small batches give more steps in the same time."

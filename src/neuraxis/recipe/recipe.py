@@ -124,7 +124,7 @@ class TrainingRecipe(Part):
         precision: "bf16" computes convolutions in bfloat16; "auto" does where the device has it.
         validations: how often the held-out patches are scored during training, for the curves alone.
         checkpoint_minutes: a checkpoint is written about this often; it does not change the result.
-        loader_workers: processes that cut patches ahead; 0 cuts them in the training process.
+        loader_workers: processes that cut patches ahead; 0 cuts them in a thread of the training process.
     """
 
     steps: int = Field(12_500, ge=1)

@@ -15,10 +15,11 @@ from neuraxis.report.curves import Row, panels
 from neuraxis.report.markup import join, tag
 from neuraxis.report.overlay_view import overlay_view
 from neuraxis.report.overlays import Overlay
-from neuraxis.report.page import Head, Section, bullets, facts_list, figure, write_page
-from neuraxis.report.plots import curve_plot, legend, strip_plot
+from neuraxis.report.page import Column, Head, Section, bullets, facts_list, figure, table, write_page
+from neuraxis.report.plots import bar_plot, curve_plot, legend, strip_plot
 
 SELECTED = "Selected on these cases: they helped to choose something about the model, so expect less on new ones."
+MOST_BARS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +36,7 @@ class RunReport:
         overlays: cases to show, best first.
         facts: versions, hashes, seeds, times.
         notes: further sentences for the reader, beside those of the scores.
+        profile: rows of profile.csv (operation, calls, milliseconds, device_milliseconds, share), the longest first.
     """
 
     title: str
@@ -46,6 +48,7 @@ class RunReport:
     overlays: tuple[Overlay, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    profile: Sequence[Mapping[str, Any]] = ()
 
 
 def write_run_report(content: RunReport, path: Path, overwrite: bool = True) -> None:
@@ -61,8 +64,8 @@ def report_html(content: RunReport) -> str:
     """Return the report as HTML."""
     facts = {name: _in_short(value) for name, value in content.dataset.items()}
     sections = (_scores(content), _distributions(content.scores), _overlays(content.overlays), _cases(content.scores),
-                _curves(content.curves), _plan(content.reasons), _recipe(content.recipe_toml), _facts(content.facts),
-                _notes(content))  # fmt: skip
+                _curves(content.curves), _profile(content.profile), _plan(content.reasons),
+                _recipe(content.recipe_toml), _facts(content.facts), _notes(content))  # fmt: skip
     return write_page(Head(content.title, facts=facts), [section for section in sections if section is not None])
 
 
@@ -127,6 +130,30 @@ def _curves(rows: Sequence[Row]) -> Section | None:
         for panel in panels(rows)
     ]
     return Section("curves", "Learning curves", tag("div", *plots, class_="plots")) if plots else None
+
+
+def _profile(rows: Sequence[Mapping[str, Any]]) -> Section | None:
+    """Show what a training step's time goes to, on the device where there is one, else on the processor."""
+    if not rows:
+        return None
+    on_device = any(float(row["device_milliseconds"]) > 0 for row in rows)
+    columns = [Column("Operation"), Column("Calls", True, 1), Column("ms", True, 2), Column("Share (%)", True, 1)]
+    columns += [Column("ms on the device", True, 2)] if on_device else []
+    cells = [
+        [row["operation"], float(row["calls"]), float(row["milliseconds"]), 100 * float(row["share"]),
+         *([float(row["device_milliseconds"])] if on_device else [])]
+        for row in rows
+    ]  # fmt: skip
+    column = "device_milliseconds" if on_device else "milliseconds"
+    longest = sorted(rows, key=lambda row: -float(row[column]))[:MOST_BARS]
+    title = f"Milliseconds of a training step{' on the device' if on_device else ''}"
+    bars = figure(bar_plot({str(row["operation"]): float(row[column]) for row in longest}, "ms"), title)
+    lead = join(
+        "The mean of some steps after the warm-up, under torch's profiler, which slows small operations. In full: ",
+        tag("code", "profile/trace.json"), ", for a trace viewer such as Perfetto.",
+    )  # fmt: skip
+    bars = tag("div", bars, class_="plots")
+    return Section("profile", "Time of a step", join(bars, table(columns, cells, "Time by operation")), lead)
 
 
 def _plan(reasons: Mapping[str, str]) -> Section | None:

@@ -13,7 +13,7 @@ from neuraxis.report.markup import Markup, escape, join, short, tag
 WIDTH = 380
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 10, 38
 _CURVE_HEIGHT = 230
-_ROW = 64
+_ROW, _BAR_ROW = 64, 32
 _GOLDEN = 0.6180339887498949
 SERIES = 7
 
@@ -74,6 +74,27 @@ def strip_plot(
         parts.append(_strip(name, cases, len(values[name]), x, top))
     parts.append(_ticks_below(ticks, x, bottom, unit))
     return _svg(bottom + _BOTTOM, f"{unit} of every case, by structure", *parts)
+
+
+def bar_plot(values: Mapping[str, float], unit: str) -> Markup:
+    """Return a bar for each value from 0 on, its name above and its number beside it.
+
+    Args:
+        values: name to value, none below 0; at least one.
+        unit: what the axis says.
+    """
+    ticks = nice_ticks(0.0, max(values.values()))
+    bottom = _TOP + _BAR_ROW * len(values)
+    x = _scale(ticks[0], ticks[-1], 12, WIDTH - _RIGHT)
+    parts = [tag("path", d="".join(f"M{short(x(tick))} {_TOP}V{bottom}" for tick in ticks), class_="grid")]
+    for index, (name, value) in enumerate(values.items()):
+        top = _TOP + _BAR_ROW * index
+        bar = tag("rect", x=x(0), y=top + 18, width=x(value) - x(0), height=8, class_="s1", fill="currentColor")
+        shown = f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+        number = tag("text", shown, x=WIDTH - _RIGHT, y=top + 13, class_="aside")
+        parts += [tag("text", name, x=12, y=top + 13, class_="row"), number, bar]
+    parts.append(_ticks_below(ticks, x, bottom, unit))
+    return _svg(bottom + _BOTTOM, f"{unit}, as bars", *parts)
 
 
 def _strip(name: str, cases: Mapping[str, float], total: int, x: Scale, top: float) -> Markup:

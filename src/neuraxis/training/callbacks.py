@@ -14,27 +14,32 @@ from torch.utils.tensorboard import SummaryWriter
 
 from neuraxis.patches.sampler import PatchSampler
 from neuraxis.progress import Stage
+from neuraxis.training.course import Moment, Steer, learning_rate
 from neuraxis.training.curves import Row, read_curves, write_curves
-from neuraxis.training.task import SegmentationTask, learning_rate
+from neuraxis.training.task import SegmentationTask
 
 
 class Curves(L.Callback):
     """Notes loss, learning rate and the Dice on fixed held-out patches at even distances of steps.
 
     The patches are the same each time, so the curve shows the network and not the draw. It chooses nothing.
+
+    Attributes:
+        every: steps from row to row.
+        rows: all rows, those of earlier processes as well.
+        spent_s: seconds that this process spent on rows.
+        made: rows that it made.
     """
 
-    def __init__(self, path: Path, held_out: PatchSampler, steps: int, validations: int) -> None:
+    def __init__(self, path: Path, held_out: PatchSampler, planned: int, validations: int) -> None:
         self.path, self.held_out = path, held_out
-        self.every = max(1, steps // validations)
-        self.steps = steps
+        self.every = max(1, planned // validations)
         self.rows: list[Row] = read_curves(path)
+        self.spent_s, self.made = 0.0, 0
 
     def on_train_start(self, trainer: L.Trainer, task: Any) -> None:
         """Drop the rows that a resumed run will write again, and open TensorBoard's file."""
         self.rows = [row for row in self.rows if row["step"] <= task.first_step]
-        self._before = max((row["seconds"] for row in self.rows), default=0.0)
-        self._begin = time.monotonic()
         self._board = SummaryWriter(str(self.path.parent / "tensorboard"), purge_step=task.first_step + 1)
 
     def on_train_end(self, trainer: L.Trainer, task: Any) -> None:
@@ -44,13 +49,15 @@ class Curves(L.Callback):
     def on_train_batch_end(self, trainer: L.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Add a row when one is due."""
         step = task.step
-        if step % self.every and step != self.steps:
+        if step % self.every and step != task.course.steps:
             return
+        began = time.monotonic()
+        task.settle()
         self.rows.append(
             {
                 "step": step,
-                "seconds": round(self._before + time.monotonic() - self._begin, 1),
-                "learning_rate": learning_rate(step - 1, task.recipe.training),
+                "seconds": round(task.clock.seconds, 1),
+                "learning_rate": learning_rate(step - 1, task.recipe.training, task.course),
                 "loss": round(task.loss_sum / max(1, task.loss_count), 6),
                 "validation_dice": round(held_out_dice(task, self.held_out), 6),
             }
@@ -58,6 +65,7 @@ class Curves(L.Callback):
         task.loss_sum, task.loss_count = 0.0, 0
         write_curves(self.path, self.rows)
         self._show(self.rows[-1])
+        self.spent_s, self.made = self.spent_s + time.monotonic() - began, self.made + 1
 
     def _show(self, row: Row) -> None:
         for name in ("learning_rate", "loss", "validation_dice"):
@@ -68,13 +76,13 @@ class Curves(L.Callback):
 class Checkpoints(L.Callback):
     """Writes a checkpoint about every so many minutes and after the last step."""
 
-    def __init__(self, path: Path, minutes: float, steps: int) -> None:
-        self.path, self.seconds, self.steps = path, 60 * minutes, steps
+    def __init__(self, path: Path, minutes: float) -> None:
+        self.path, self.seconds = path, 60 * minutes
         self._last = time.monotonic()
 
     def on_train_batch_end(self, trainer: L.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Save when it is time."""
-        if time.monotonic() - self._last < self.seconds and task.step < self.steps:
+        if time.monotonic() - self._last < self.seconds and task.step < task.course.steps:
             return
         trainer.strategy.checkpoint_io.save_checkpoint(task.progress(), self.path)
         self._last = time.monotonic()
@@ -95,15 +103,33 @@ class Telling(L.Callback):
         self.stage.advance(1, note)
 
 
+class Steering(L.Callback):
+    """Has the number of steps fixed anew where the time demands it; the decision is on disk before it takes effect."""
+
+    def __init__(self, steer: Steer, curves: Curves, stage: Stage) -> None:
+        self.steer, self.curves, self.stage = steer, curves, stage
+
+    def on_train_batch_end(self, trainer: L.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Ask, unless this was the last step."""
+        if task.step >= task.course.steps:
+            return
+        curves = self.curves
+        moment = Moment(task.step, task.course, task.clock.seconds, curves.spent_s, curves.made, curves.every)
+        steps = self.steer(moment)
+        if steps is not None:
+            task.course = task.course.corrected(task.step, steps)
+            self.stage.advance(0, total=steps)
+
+
 class Stopping(L.Callback):
-    """Ends the run politely after the step in which `wanted` becomes true."""
+    """Ends the run after its last step, and politely after the step in which `wanted` becomes true."""
 
     def __init__(self, wanted: Callable[[], bool]) -> None:
         self.wanted = wanted
 
     def on_train_batch_end(self, trainer: L.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Ask Lightning to stop."""
-        trainer.should_stop = trainer.should_stop or self.wanted()
+        trainer.should_stop = self.wanted() or trainer.should_stop or task.step >= task.course.steps
 
 
 @torch.no_grad()

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
 
 from neuraxis.patches.augment.spatial import margin
 from neuraxis.patches.sampler import PatchSampler, SamplerOptions
+from neuraxis.patches.stream import BatchStream
 from neuraxis.preparation.store import Store
 from neuraxis.recipe.recipe import Recipe
 
-
-class StepBatches(Dataset[tuple[torch.Tensor, torch.Tensor, int]]):
-    """Item n is the batch of step n, not yet augmented: images (B, C, *cut), targets (B, T, *cut), n."""
-
-    def __init__(self, sampler: PatchSampler) -> None:
-        self.sampler = sampler
-
-    def __getitem__(self, step: int) -> tuple[torch.Tensor, torch.Tensor, int]:
-        """Cut the batch of a step."""
-        images, targets = self.sampler.batch(step)
-        return torch.from_numpy(images), torch.from_numpy(targets), step
+Batch = tuple[torch.Tensor, torch.Tensor, int]
 
 
 def training_sampler(store: Store, ids: tuple[str, ...], recipe: Recipe) -> PatchSampler:
@@ -35,14 +26,17 @@ def training_sampler(store: Store, ids: tuple[str, ...], recipe: Recipe) -> Patc
     return PatchSampler(store, ids, options)
 
 
-def step_loader(
-    sampler: PatchSampler, first: int, last: int, workers: int
-) -> DataLoader[tuple[torch.Tensor, torch.Tensor, int]]:
-    """Return a loader of the batches of steps `first` to `last` - 1, in order."""
-    return DataLoader(
-        StepBatches(sampler),
-        batch_size=None,
-        sampler=range(first, last),
-        num_workers=workers,
-        pin_memory=torch.cuda.is_available(),
-    )
+def step_stream(sampler: PatchSampler, first: int, workers: int) -> BatchStream[Batch]:
+    """Return the batches of steps `first`, `first` + 1, …, not yet augmented, cut ahead.
+
+    A batch is images (B, C, *cut), targets (B, T, *cut) and its step, in memory that a GPU can fetch by itself.
+    """
+    return BatchStream(sampler, first, workers, _pinned if torch.cuda.is_available() else _tensors)
+
+
+def _tensors(images: np.ndarray, targets: np.ndarray, step: int) -> Batch:
+    return torch.from_numpy(images), torch.from_numpy(targets), step
+
+
+def _pinned(images: np.ndarray, targets: np.ndarray, step: int) -> Batch:
+    return torch.from_numpy(images).pin_memory(), torch.from_numpy(targets).pin_memory(), step

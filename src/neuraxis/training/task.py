@@ -12,6 +12,7 @@ from typing import Any
 import lightning as L
 import torch
 from torch import nn
+from torch.profiler import record_function
 
 from neuraxis.errors import RecipeError
 from neuraxis.losses.catalog import LOSSES
@@ -19,9 +20,10 @@ from neuraxis.losses.compound import DeepSupervision
 from neuraxis.networks.catalog import NETWORKS
 from neuraxis.patches.augment.augment import Augmentation
 from neuraxis.patches.draws import Purpose, derived_seed
-from neuraxis.recipe.recipe import Recipe, TrainingRecipe
-
-Batch = tuple[torch.Tensor, torch.Tensor, int]
+from neuraxis.recipe.recipe import Recipe
+from neuraxis.training.clock import TrainingClock
+from neuraxis.training.course import Course, learning_rate
+from neuraxis.training.data import Batch
 
 
 def build_network(recipe: Recipe, channels: int, outputs: int) -> nn.Module:
@@ -30,22 +32,6 @@ def build_network(recipe: Recipe, channels: int, outputs: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(recipe.seed, Purpose.WEIGHTS))
         return kind(recipe.network.typed_options(), channels, outputs)
-
-
-def learning_rate(step: int, recipe: TrainingRecipe) -> float:
-    """Return the learning rate of a step: linear warm-up, then the schedule down to 0 after the last step.
-
-    >>> rates = TrainingRecipe(steps=100, warmup_steps=10, learning_rate=1.0)
-    >>> learning_rate(0, rates), learning_rate(9, rates), round(learning_rate(55, rates), 3)
-    (0.1, 1.0, 0.5)
-    """
-    warmup = min(recipe.warmup_steps, recipe.steps // 10)
-    if step < warmup:
-        return recipe.learning_rate * (step + 1) / warmup
-    done = (step - warmup) / max(1, recipe.steps - warmup)
-    if recipe.schedule == "poly":
-        return recipe.learning_rate * (1 - done) ** 0.9
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
 class SegmentationTask(L.LightningModule):
@@ -58,6 +44,8 @@ class SegmentationTask(L.LightningModule):
         regions: whether outputs may overlap.
 
     Attributes:
+        course: the steps in all, with corrections.
+        clock: how long it has worked.
         first_step: optimiser steps done before this process began.
         loss_sum: sum of losses since the last row of the curves.
         loss_count: steps in that sum.
@@ -77,8 +65,10 @@ class SegmentationTask(L.LightningModule):
         self.augmentation = Augmentation(
             recipe.augmentation, recipe.patches.shape, recipe.preparation.spacing_mm, recipe.seed, flat
         )
+        self.course, self.clock = Course(recipe.training.steps), TrainingClock()
         self.first_step, self.loss_sum, self.loss_count = 0, 0.0, 0
         self._optimizer_state: dict[str, Any] | None = None
+        self._unread: torch.Tensor | None = None
         if flat is None:
             self.network.to(memory_format=torch.channels_last_3d)
 
@@ -110,47 +100,58 @@ class SegmentationTask(L.LightningModule):
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Augment on the device."""
         images, targets, step = batch
-        images, targets = self.augmentation(images, targets, step)
+        with record_function("augmentation"):
+            images, targets = self.augmentation(images, targets, step)
         return images, targets, step
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set the step's learning rate, and the seed of draws inside the network."""
         torch.manual_seed(derived_seed(self.recipe.seed, Purpose.DROPOUT, self.step))
         for group in self.optimizers(use_pl_optimizer=False).param_groups:
-            group["lr"] = learning_rate(self.step, self.recipe.training)
+            group["lr"] = learning_rate(self.step, self.recipe.training, self.course)
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        """Return the loss of a batch.
+        """Return the loss of a batch."""
+        images, targets, _ = batch
+        if self.recipe.network.options.get("flat_axis") is None:
+            images = images.contiguous(memory_format=torch.channels_last_3d)
+        with record_function("network"):
+            logits = self.network(images)
+        if not self.recipe.loss.deep_supervision and not isinstance(logits, torch.Tensor):
+            logits = logits[0]
+        with record_function("loss"):
+            loss = self.loss(logits, targets)
+        self.settle()
+        self._unread = loss.detach()
+        return loss
+
+    def settle(self) -> None:
+        """Read the last step's loss; only now, so that a GPU need not pause between forward and backward.
 
         Raises:
             RecipeError: it is not finite.
         """
-        images, targets, step = batch
-        if self.recipe.network.options.get("flat_axis") is None:
-            images = images.contiguous(memory_format=torch.channels_last_3d)
-        logits = self.network(images)
-        if not self.recipe.loss.deep_supervision and not isinstance(logits, torch.Tensor):
-            logits = logits[0]
-        loss = self.loss(logits, targets)
-        value = float(loss.detach())
+        if self._unread is None:
+            return
+        value, self._unread = float(self._unread), None
         if not math.isfinite(value):
             raise RecipeError(
-                f"The loss is {value} at step {step}: the training diverged. Lower training.learning_rate (now "
+                f"The loss is {value} about step {self.step}: the training diverged. Lower training.learning_rate (now "
                 f"{self.recipe.training.learning_rate:g}), or set training.precision=fp32, in a new --into."
             )
         self.loss_sum, self.loss_count = self.loss_sum + value, self.loss_count + 1
-        return loss
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Shorten gradients that are too long; Lightning's own clipping refuses the fused optimiser."""
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.training.clip_norm)
+        with record_function("gradient clipping"):
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.training.clip_norm)
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
         """Take the step, then move the running mean of the weights; early on it forgets faster."""
         super().optimizer_step(*arguments, **options)
         done = self.step + 1
         decay = min(self.recipe.training.ema_decay, done / (done + 10))
-        with torch.no_grad():
+        with torch.no_grad(), record_function("running mean"):
             torch._foreach_lerp_(list(self.running.parameters()), list(self.network.parameters()), 1 - decay)
             for kept, now in zip(self.running.buffers(), self.network.buffers(), strict=True):
                 kept.copy_(now)
@@ -161,6 +162,7 @@ class SegmentationTask(L.LightningModule):
 
     def progress(self) -> dict[str, Any]:
         """Return all that a resumed run needs, tensors and plain numbers alone."""
+        self.settle()
         return {
             "format": 1,
             "step": self.step,
@@ -169,6 +171,7 @@ class SegmentationTask(L.LightningModule):
             "optimizer": self.optimizers(use_pl_optimizer=False).state_dict(),
             "loss_sum": self.loss_sum,
             "loss_count": self.loss_count,
+            "clock": self.clock.state(),
         }
 
     def restore(self, progress: dict[str, Any]) -> None:
@@ -177,4 +180,5 @@ class SegmentationTask(L.LightningModule):
         self.running.load_state_dict(progress["running"])
         self._optimizer_state = progress["optimizer"]
         self.first_step = int(progress["step"])
+        self.clock.restore(progress.get("clock", {}))
         self.loss_sum, self.loss_count = float(progress["loss_sum"]), int(progress["loss_count"])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from statistics import mean
+from statistics import median
 from typing import Any
 
 import lightning as L
@@ -24,13 +25,16 @@ from neuraxis.patches.sampler import PatchSampler, SamplerOptions
 from neuraxis.preparation.store import Store
 from neuraxis.progress import Progress, Silent
 from neuraxis.recipe.recipe import Recipe
-from neuraxis.training.callbacks import Checkpoints, Curves, Stopping, Telling
+from neuraxis.training.callbacks import Checkpoints, Curves, Steering, Stopping, Telling
 from neuraxis.training.checkpoints import AtomicCheckpointIO
-from neuraxis.training.data import step_loader, training_sampler
+from neuraxis.training.course import Course, Steer
+from neuraxis.training.data import Batch, step_stream, training_sampler
 from neuraxis.training.interruption import interruptions
+from neuraxis.training.profile import Profiling
 from neuraxis.training.task import SegmentationTask
 
 HELD_OUT_SEED = 2**31 - 1
+LEAST_TIMED, FEW_TIMED, MOST_TIMED = 3, 15, 300
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class TrainingJob:
         channels: number of channels.
         folder: where checkpoint and curves go; training continues from what is there.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        course: the steps where they were corrected since; None: those of the recipe.
+        profile: whether some steps are profiled into `folder`; it changes no weight.
     """
 
     store: Store
@@ -54,54 +60,67 @@ class TrainingJob:
     channels: int
     folder: Path
     device: str = "auto"
+    course: Course | None = None
+    profile: bool = False
 
 
 def train(
-    job: TrainingJob, progress: Progress | None = None, stop: Callable[[], bool] = lambda: False
+    job: TrainingJob,
+    progress: Progress | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    steer: Steer = lambda moment: None,
 ) -> SegmentationTask:
-    """Train to the recipe's last step, or on from a checkpoint in the job's folder.
+    """Train to the last step, or on from a checkpoint in the job's folder.
 
     Args:
         job: what to train.
         progress: who shows how far it is.
         stop: asked after each step; once true, a checkpoint is written and the task comes back unfinished.
+        steer: asked after each step but the last for another number of steps.
 
     Raises:
-        ResourceError: the device is not there or its memory does not suffice.
+        ResourceError: the device is not there, its memory does not suffice, or a process that cuts patches was ended.
     """
-    recipe = job.recipe
-    steps = recipe.training.steps
+    training, checkpoint, files = job.recipe.training, job.folder / "checkpoint.pt", AtomicCheckpointIO()
     task = make_task(job)
-    checkpoint = job.folder / "checkpoint.pt"
-    files = AtomicCheckpointIO()
-    curves = Curves(job.folder / "curves.csv", held_out_sampler(job), steps, recipe.training.validations)
     if checkpoint.is_file():
         task.restore(files.load_checkpoint(checkpoint))
-    if task.first_step >= steps:
+    if task.step >= task.course.steps:
         return task
-    loader = step_loader(
-        training_sampler(job.store, job.fold.training, recipe), task.first_step, steps, recipe.training.loader_workers
-    )
-    with (progress or Silent()).stage("train", steps) as stage:
-        stage.advance(task.first_step)
-        with interruptions() as interruption:
-            callbacks = [curves, Stopping(lambda: stop() or interruption.came), Telling(stage, curves)]
-            callbacks.append(Checkpoints(checkpoint, recipe.training.checkpoint_minutes, steps))
-            trainer = make_trainer(job, steps - task.first_step, callbacks, files)
-            try:
-                _run(trainer, task, loader)
-            except SystemExit:  # Lightning's own answer to SIGTERM
-                if not interruption.came:
-                    raise
-            if task.step < steps:
-                files.save_checkpoint(task.progress(), checkpoint)
+    curves = Curves(job.folder / "curves.csv", held_out_sampler(job), task.course.planned, training.validations)
+    sampler = training_sampler(job.store, job.fold.training, job.recipe)
+    with (
+        (progress or Silent()).stage("train", task.course.steps) as stage,
+        interruptions() as interruption,
+        closing(step_stream(sampler, task.step, training.loader_workers)) as stream,
+    ):
+        stage.advance(task.step)
+        task.clock.start(lambda: stream.waited_s)
+        callbacks: list[L.Callback] = [
+            curves,
+            Steering(steer, curves, stage),
+            Stopping(lambda: stop() or interruption.came),
+            Telling(stage, curves),
+            Checkpoints(checkpoint, training.checkpoint_minutes),
+        ]
+        if job.profile:
+            callbacks.insert(0, Profiling(job.folder, task.course.steps - task.step, stream))
+        try:
+            _run(make_trainer(job, callbacks, files), task, stream)
+        except SystemExit:  # Lightning's own answer to SIGTERM
+            if not interruption.came:
+                raise
+        if task.step < task.course.steps:
+            files.save_checkpoint(task.progress(), checkpoint)
     return task
 
 
 def make_task(job: TrainingJob) -> SegmentationTask:
     """Build network, loss and optimiser of a job, untrained."""
     torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
-    return SegmentationTask(job.recipe, job.channels, len(job.labels.outputs), bool(job.labels.regions))
+    task = SegmentationTask(job.recipe, job.channels, len(job.labels.outputs), bool(job.labels.regions))
+    task.course = job.course or task.course
+    return task
 
 
 def held_out_sampler(job: TrainingJob) -> PatchSampler:
@@ -111,8 +130,8 @@ def held_out_sampler(job: TrainingJob) -> PatchSampler:
     return PatchSampler(job.store, job.fold.validation or job.fold.training, options)
 
 
-def make_trainer(job: TrainingJob, steps: int, callbacks: list[L.Callback], files: AtomicCheckpointIO) -> L.Trainer:
-    """Build Lightning's Trainer: it runs the loop; checkpoints, curves and schedules are ours.
+def make_trainer(job: TrainingJob, callbacks: list[L.Callback], files: AtomicCheckpointIO) -> L.Trainer:
+    """Build Lightning's Trainer: it runs the loop, until `Stopping` ends it; checkpoints and schedules are ours.
 
     Raises:
         ResourceError: the device is not there.
@@ -120,7 +139,7 @@ def make_trainer(job: TrainingJob, steps: int, callbacks: list[L.Callback], file
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     accelerator, devices = find_device(job.device)
     return L.Trainer(
-        max_steps=steps,
+        max_steps=-1,
         max_epochs=-1,
         accelerator=accelerator,
         devices=devices,
@@ -137,39 +156,41 @@ def make_trainer(job: TrainingJob, steps: int, callbacks: list[L.Callback], file
     )
 
 
-def seconds_per_step(job: TrainingJob, at_most: float) -> tuple[float, int]:
+def seconds_per_step(job: TrainingJob, wanted_s: float, most_s: float) -> tuple[float, int]:
     """Measure a training step on a copy that is thrown away.
+
+    The first third is left out, since caches and allocators warm up; the median of the rest is what a moment of
+    company on the machine changes least.
 
     Args:
         job: what will be trained.
-        at_most: seconds that measuring may take.
+        wanted_s: seconds that measuring takes, where that gives enough steps.
+        most_s: seconds that it may take to come by enough of them.
 
     Returns:
-        The mean of the later steps in seconds, and how many steps were timed.
+        Seconds a step, and how many steps were timed.
     """
     times: list[float] = []
     begin = time.monotonic()
 
-    class Timing(L.Callback):
-        def on_train_batch_start(self, *_: Any) -> None:
-            times.append(time.monotonic())
-
     def enough() -> bool:
-        return len(times) > 3 and time.monotonic() - begin > at_most
+        times.append(time.monotonic())
+        spent, timed = times[-1] - begin, len(times) - 1
+        few = timed < FEW_TIMED and spent < most_s
+        return timed >= MOST_TIMED or (timed >= LEAST_TIMED and spent > wanted_s and not few)
 
-    task = make_task(job)
     sampler = training_sampler(job.store, job.fold.training, job.recipe)
-    trainer = make_trainer(job, 200, [Timing(), Stopping(enough)], AtomicCheckpointIO())
-    _run(trainer, task, step_loader(sampler, 0, 200, 0))
+    with closing(step_stream(sampler, 0, 0)) as stream:
+        _run(make_trainer(job, [Stopping(enough)], AtomicCheckpointIO()), make_task(job), stream)
     gaps = [after - before for before, after in pairwise(times)]
-    return mean(gaps[len(gaps) // 3 :]), len(times)
+    return median(gaps[len(gaps) // 3 :]), len(gaps)
 
 
-def _run(trainer: L.Trainer, task: SegmentationTask, loader: Any) -> None:
+def _run(trainer: L.Trainer, task: SegmentationTask, batches: Iterable[Batch]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            trainer.fit(task, train_dataloaders=loader)
+            trainer.fit(task, train_dataloaders=batches)
         except torch.OutOfMemoryError as error:
             raise ResourceError(
                 "The device's memory does not hold a training step. Set memory_gb to what it has, or a smaller "

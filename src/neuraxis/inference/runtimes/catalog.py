@@ -6,6 +6,7 @@ RUNTIMES = Catalog(
     "runtime",
     {
         "openvino": Entry("neuraxis.inference.runtimes.openvino:OpenVinoRuntime", "processors; the default there"),
+        "onnx": Entry("neuraxis.inference.runtimes.onnx:OnnxRuntime", "processors, NVIDIA GPUs without torch", "onnx"),
         "torch": Entry("neuraxis.inference.runtimes.torch:TorchRuntime", "GPUs, Apple silicon, reference", "train"),
     },
 )

@@ -12,6 +12,7 @@ from neuraxis.bundle.bundle import FoldFiles, ModelBundle
 from neuraxis.errors import BundleError
 
 Precision = Literal["auto", "fp32", "bf16"]
+GPU_VOXELS = 2**22  # that a GPU computes at once
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,8 @@ from safetensors.torch import load_file
 from neuraxis.bundle.bundle import ModelBundle
 from neuraxis.errors import BundleError, ResourceError, UsageError
 from neuraxis.hardware import processor_has_bf16, usable_cores
-from neuraxis.inference.runtimes.options import RuntimeOptions, fold_of, short_reason
+from neuraxis.inference.runtimes.options import GPU_VOXELS, RuntimeOptions, fold_of, short_reason
 from neuraxis.networks.catalog import NETWORKS
-
-GPU_VOXELS = 2**22
 
 
 class TorchRuntime:

@@ -1,0 +1,140 @@
+"""How many steps a training takes and how far its schedule is at each of them, also where the number was fixed anew.
+
+A time budget cannot know at the start how fast the machine will be all along. So the number of steps may be corrected
+on the way: from then on the schedule moves evenly from where it stands to its end at the new last step. Whoever knows
+the corrections knows the learning rate of every step, which is what resuming and repeating need. Needs no torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from neuraxis.recipe.recipe import TrainingRecipe
+
+
+@dataclass(frozen=True)
+class Correction:
+    """The number of steps, fixed anew.
+
+    Attributes:
+        step: steps done when it took effect; earlier steps keep the schedule they had.
+        steps: optimiser steps in all, from then on.
+    """
+
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Course:
+    """The steps of one training.
+
+    Attributes:
+        planned: optimiser steps in all, as fixed before the first.
+        corrections: in the order of their steps.
+
+    >>> course = Course(100).corrected(50, 60)
+    >>> course.steps, course.share_done(50), course.share_done(55), course.share_done(60)
+    (60, 0.5, 0.75, 1.0)
+    """
+
+    planned: int
+    corrections: tuple[Correction, ...] = ()
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps in all, by the last correction."""
+        return self.corrections[-1].steps if self.corrections else self.planned
+
+    @property
+    def fixed_at(self) -> int:
+        """The step from which on the last correction holds; 0 without any."""
+        return self.corrections[-1].step if self.corrections else 0
+
+    def corrected(self, step: int, steps: int) -> Course:
+        """Return the course that ends after `steps`, decided when `step` steps were done.
+
+        Raises:
+            ValueError: it would end in the past, or change what an earlier correction said of earlier steps.
+        """
+        if not self.fixed_at < step < steps:
+            raise ValueError(f"A correction at step {step} to {steps} steps does not follow on {self}.")
+        return replace(self, corrections=(*self.corrections, Correction(step, steps)))
+
+    def share_done(self, step: int, first: int = 0) -> float:
+        """Return how much of the schedule is over before a step, in [0, 1]; it is a straight line but for corrections.
+
+        Args:
+            step: optimiser steps done.
+            first: steps of warm-up, which are no part of the schedule.
+        """
+        start, share, end = first, 0.0, self.planned
+        for correction in self.corrections:
+            if correction.step > step:
+                break
+            if correction.step > start:
+                share = _further(share, start, end, correction.step)
+                start = correction.step
+            end = correction.steps
+        return _further(share, start, end, step)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a training stands after a step, for whoever may fix the number of steps anew.
+
+    Attributes:
+        step: optimiser steps done.
+        course: the steps in all.
+        seconds: of training so far, earlier processes counted in.
+        rows_s: those of them that this process spent on rows of the curves.
+        rows: how many rows that were.
+        every: steps from row to row.
+    """
+
+    step: int
+    course: Course
+    seconds: float
+    rows_s: float
+    rows: int
+    every: int
+
+
+Steer = Callable[[Moment], int | None]
+"""Returns the number of steps in all to go on with, written down before, or None to leave it."""
+
+
+def course_of(planned: int, corrections: Iterable[tuple[int, int]]) -> Course:
+    """Return the course with corrections (step, steps), such as `run.json` keeps."""
+    course = Course(planned)
+    for step, steps in corrections:
+        course = course.corrected(step, steps)
+    return course
+
+
+def learning_rate(step: int, recipe: TrainingRecipe, course: Course | None = None) -> float:
+    """Return the learning rate of a step: linear warm-up, then the schedule down to 0 after the last step.
+
+    Args:
+        step: steps done before it.
+        recipe: highest value, warm-up and form of the schedule; its number of steps counts where there is no course.
+        course: the steps in all, with corrections; the warm-up follows from what was planned at first.
+
+    >>> rates = TrainingRecipe(steps=100, warmup_steps=10, learning_rate=1.0)
+    >>> learning_rate(0, rates), learning_rate(9, rates), round(learning_rate(55, rates), 3)
+    (0.1, 1.0, 0.5)
+    """
+    course = course or Course(recipe.steps)
+    warmup = min(recipe.warmup_steps, course.planned // 10)
+    if step < warmup:
+        return recipe.learning_rate * (step + 1) / warmup
+    done = course.share_done(step, warmup)
+    if recipe.schedule == "poly":
+        return recipe.learning_rate * (1 - done) ** 0.9
+    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def _further(share: float, start: int, end: int, step: int) -> float:
+    return min(1.0, share + (1 - share) * (step - start) / max(1, end - start))
