@@ -41,6 +41,7 @@ SPEEDS = {
     "slow from the middle on": (0.1, lambda seconds: 0.3 if seconds > 500 else 0.1),
     "slow near the end": (0.1, lambda seconds: 0.3 if seconds > 800 else 0.1),
     "slow for a moment again and again": (0.1, lambda seconds: 0.3 if seconds % 50 < 15 else 0.1),
+    "two steps that were measured in a bad moment": (450.0, lambda seconds: 3.0),
     "few long steps": (5.0, lambda seconds: 15.0 if seconds < 400 else 8.0),
 }
 

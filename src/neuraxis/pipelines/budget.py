@@ -22,6 +22,7 @@ log = logging.getLogger("neuraxis")
 MEASURING_SHARE, LONGEST_MEASURING_S = 0.045, 60.0
 BUNDLE_AND_REPORT_S, SECONDS_PER_CASE, SECONDS_PER_MEGAVOXEL, RESERVE = 12.0, 0.15, 0.05, 0.98
 HELD_OUT_BATCHES = 8
+VALIDATING_SHARE = 0.1
 FIXED, CORRECTED = "steps_fixed", "steps_corrected"
 LOOK_SHARE, LEAST_LOOK_S, LOOKS_KEPT, TOLERANCE = 0.02, 1.0, 4, 0.03
 
@@ -42,9 +43,9 @@ class Clock:
 def fix_steps(job: TrainingJob, clock: Clock, most: int | None, progress: Progress) -> dict[str, Any]:
     """Measure the speed and return the facts of the decision: steps, seconds per step, and the reason in words.
 
-    Measuring ends when at most 5 % of the budget are gone. Kept back is the time for the curves' validations, for
-    predicting and scoring the held-out fold, and for bundle and report. More than `most` steps, which the user set, are
-    not taken.
+    Measuring ends when at most 5 % of the budget are gone. Kept back is the time for predicting and scoring the
+    held-out fold, for bundle and report, and for the curves' validations, of which there are so few that they take a
+    tenth of the time at most. More than `most` steps, which the user set, are not taken.
 
     Raises:
         UsageError: not even one step fits.
@@ -55,9 +56,10 @@ def fix_steps(job: TrainingJob, clock: Clock, most: int | None, progress: Progre
     with progress.stage("measure speed", 1) as stage:
         step_s, timed = seconds_per_step(job, min(LONGEST_MEASURING_S, spare), spare)
         stage.advance()
-    validating = job.recipe.training.validations * HELD_OUT_BATCHES * step_s / 3
-    kept_back = validating + _after_training_s(job, step_s)
     left = clock.left_s
+    row_s = HELD_OUT_BATCHES * step_s / 3
+    validations = min(job.recipe.training.validations, max(1, int(VALIDATING_SHARE * left / row_s)))
+    kept_back = validations * row_s + _after_training_s(job, step_s)
     room = RESERVE * left - kept_back
     fitting = int(room / step_s)
     if fitting < 1:
@@ -75,6 +77,7 @@ def fix_steps(job: TrainingJob, clock: Clock, most: int | None, progress: Progre
     return {
         "steps": steps,
         "most": most,
+        "validations": validations,
         "seconds_per_step": round(step_s, 5),
         "steps_timed": timed,
         "kept_back_s": round(kept_back, 1),
@@ -103,8 +106,8 @@ def decided_reason(events: Sequence[Mapping[str, Any]]) -> str:
 class Pacer:
     """Fixes the number of steps anew where the pace that is observed would end the run too early or too late.
 
-    It looks at each 50th of the budget, judges by the pace over the last few looks, and leaves what would end within
-    3 % of the budget. Corrections begin after the warm-up.
+    It looks at each 50th of the budget and before the last step, judges by the pace over the last few looks, and leaves
+    what would end within 3 % of the budget. Corrections begin after the warm-up, or before the last step.
 
     Args:
         job: what is trained.
@@ -120,11 +123,14 @@ class Pacer:
 
     def __call__(self, moment: Moment) -> int | None:
         """Return another number of steps in all, or None."""
-        if self._looks and moment.seconds - self._last < self._look_s:
+        is_last_chance = moment.step == moment.course.steps - 1
+        if self._looks and moment.seconds - self._last < self._look_s and not is_last_chance:
             return None
         self._last = moment.seconds
         self._looks.append((moment.step, moment.seconds - moment.rows_s))
-        warmup = min(self._job.recipe.training.warmup_steps, moment.course.planned // 10)
+        if is_last_chance and len(self._looks) < 2:
+            self._looks.appendleft((0, 0.0))
+        warmup = 0 if is_last_chance else min(self._job.recipe.training.warmup_steps, moment.course.planned // 10)
         if len(self._looks) < 2 or moment.step <= max(warmup, moment.course.fixed_at):
             return None
         return self._corrected(moment)

@@ -192,7 +192,7 @@ class _Fit:
         self._fix_steps(job, plan)
         plan = self._with_decided_steps(plan)
         course = budget.decided_course(self.run.content["events"])
-        if course is not None:
+        if course is not None:  # the schedule counts from the steps that were planned at first
             training = plan.recipe.training.model_copy(update={"steps": course.planned})
             job = replace(job, recipe=plan.recipe.model_copy(update={"training": training}), course=course)
         log.info("training %d steps", plan.recipe.training.steps)
@@ -226,7 +226,8 @@ class _Fit:
         course = budget.decided_course(events)
         if course is None:
             return plan
-        training = plan.recipe.training.model_copy(update={"steps": course.steps})
+        validations = (self.run.event(budget.FIXED) or {}).get("validations", plan.recipe.training.validations)
+        training = plan.recipe.training.model_copy(update={"steps": course.steps, "validations": validations})
         reasons = {**plan.reasons, "training.steps": budget.decided_reason(events)}
         plan = Plan(plan.recipe.model_copy(update={"training": training}), reasons)
         write_text(self.run.path("recipe.toml"), plan.to_toml())
