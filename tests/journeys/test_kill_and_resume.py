@@ -88,7 +88,8 @@ def test_a_fit_interrupted_by_ctrl_c_says_so_and_resumes_to_the_same_weights(
     line = command(toy_dataset, (*toy_settings, "training.loader_workers=1"), tmp_path / "run")
     for output, code in stopped_at_random(line, tmp_path / "run", signal.SIGINT):
         assert code in (0, 130, -signal.SIGINT), output  # Python ends so amid some imports; shells show 130 for both
-        assert code == 0 or output.endswith("interrupted; run the same command again to resume\n")
+        done = "Next: neuraxis segment" in output  # it may come while Python ends, after the last line
+        assert done or output.endswith("interrupted; run the same command again to resume\n")
         assert "Traceback" not in output
 
     finish_and_compare(line, tmp_path / "run", straight)

@@ -13,7 +13,7 @@ from neuraxis.networks.topology import plan_topology
 
 Triple = tuple[int, int, int]
 EXAMPLE_PATCH: Triple = (128, 128, 128)
-PROGRAM_GB, SCATTERED = 0.55, 1.18
+PROGRAM_GB, SCATTERED = 0.55, 1.2
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def step_memory_gb(name: str, options: Any, step: TrainingStep) -> float:
     width = 2 if step.half else 4
     weights = sum(layer.parameters for layer in layers) * (20 + 2 * step.half)
     held = sum(prod(layer.size) * (layer.held * width + layer.indices * 8) for layer in layers)
-    passing = max((prod(layer.size) * (2 * layer.after + layer.before) * 4 for layer in layers), default=0)
+    passing = max((prod(layer.size) * (2 * layer.after + layer.before) * width for layer in layers), default=0)
     loss = 4 * prod(step.patch) * (5 * step.outputs + 4 * step.channels)
     return PROGRAM_GB + SCATTERED * (weights + step.batch * (held + passing + loss)) / 2**30
 
