@@ -212,8 +212,7 @@ def _serve(
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         logging.getLogger().handlers = [_Forward(line)]
-        with contextlib.suppress(OSError):
-            Path("/proc/self/oom_score_adj").write_text(_KILL_ME_FIRST, "utf-8")
+        be_ended_first()
         while number := line.recv(8, socket.MSG_WAITALL):
             line.sendall(_do(function, jobs[int.from_bytes(number, "little")]))
     finally:
@@ -239,11 +238,27 @@ def _unpack(message: dict[str, Any], name: str) -> Any:
     if "traceback" in message:
         raise RuntimeError(f"{name}: failed in a worker process:\n{message['traceback']}")
     if "error" in message:
-        kind = getattr(errors, message["error"], NeuraxisError)
-        problem = kind.__new__(kind)  # some types build their message from other arguments
-        problem.args = (message["message"],)
-        raise problem
+        raise as_raised(message["error"], message["message"])
     return message["result"]
+
+
+def as_raised(name: str, message: str) -> NeuraxisError:
+    """Return an error of ours that another process met, as if it had happened here.
+
+    Args:
+        name: of its type, one of `errors`.
+        message: what it says.
+    """
+    kind = getattr(errors, name, NeuraxisError)
+    problem: NeuraxisError = kind.__new__(kind)  # some types build their message from other arguments
+    problem.args = (message,)
+    return problem
+
+
+def be_ended_first() -> None:
+    """Ask Linux to end this process before others where memory runs out; elsewhere do nothing."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_KILL_ME_FIRST, "utf-8")
 
 
 def out_of_memory(name: str) -> ResourceError:

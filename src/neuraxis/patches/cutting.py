@@ -25,16 +25,16 @@ from typing import Any
 
 import numpy as np
 
-from neuraxis import errors
+from neuraxis.errors import DataError, NeuraxisError, ResourceError
 from neuraxis.hardware import available_memory_gb
 from neuraxis.patches.sampler import PatchSampler, SamplerOptions
 from neuraxis.preparation.store import Store
+from neuraxis.processes import as_raised, be_ended_first
 
 SLOTS, PATIENCE_S = 2, 5.0
 _BEGIN = (
     "import json, sys; sys.path[:] = json.loads(sys.stdin.readline()); import neuraxis.patches.cutting as c; c.serve()"
 )
-_KILL_ME_FIRST = "500"  # where memory runs out, Linux shall not end the training, which has a checkpoint to write
 Arrays = tuple[np.ndarray, np.ndarray]
 Shapes = Sequence[Sequence[int]]
 
@@ -122,7 +122,7 @@ class _Cutter:
             raise self._death()
         answer = json.loads(line)
         if "error" in answer:
-            raise _as_raised(answer["error"], answer["text"])
+            raise as_raised(answer["error"], answer["text"])
         slot = next(self._slots)
         images, targets = self._shared[slot]
         copies = images.copy(), targets.copy()
@@ -153,7 +153,7 @@ class _Cutter:
             return RuntimeError(f"A process that cuts patches failed:\n{said}")
         code = self._process.returncode or 0
         how = f"ended by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"gone (exit code {code})"
-        return errors.ResourceError(
+        return ResourceError(
             f"A process that cuts patches (training.loader_workers) was {how}, most likely because memory ran out: "
             f"{available_memory_gb():.1f} GiB are free now. Free some and give the same command again, which resumes; "
             "fewer training.loader_workers need less."
@@ -164,8 +164,7 @@ def serve() -> None:
     """Cut what the owner asks for on stdin until it closes; this is the process's whole work."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(_KILL_ME_FIRST)
+    be_ended_first()  # and not the training, which has a checkpoint to write
     told = json.loads(sys.stdin.readline())
     options = told["options"]
     options = SamplerOptions(**{**options, "shape": tuple(options["shape"]), "core": tuple(options["core"])})
@@ -180,19 +179,14 @@ def serve() -> None:
 def _cut(sampler: PatchSampler, step: int, into: Arrays) -> dict[str, Any]:
     try:
         sampler.batch(step, into)
-    except (errors.NeuraxisError, MemoryError, OSError) as error:
+    except NeuraxisError as error:
         return {"error": type(error).__name__, "text": str(error)}
+    except MemoryError:
+        text = "Memory ran out while patches were cut. Set fewer training.loader_workers."
+        return {"error": ResourceError.__name__, "text": text}
+    except OSError as error:
+        return {"error": DataError.__name__, "text": f"A patch cannot be read: {error}. Prepare the dataset again."}
     return {"step": step}
-
-
-def _as_raised(name: str, text: str) -> Exception:
-    """Return what a process met, as if it had happened here."""
-    kind = getattr(errors, name, None)
-    if isinstance(kind, type) and issubclass(kind, errors.NeuraxisError):
-        return kind(text)
-    if name == "MemoryError":
-        return errors.ResourceError("Memory ran out while patches were cut. Set fewer training.loader_workers.")
-    return errors.DataError(f"A patch cannot be read: {text}. Prepare the dataset again.")
 
 
 def _unnamed_memory(size: int) -> int:
@@ -209,7 +203,7 @@ def _unnamed_memory(size: int) -> int:
             os.ftruncate(handle, size)
     except OSError as error:
         os.close(handle)
-        raise errors.ResourceError(
+        raise ResourceError(
             f"No memory for {size / 2**30:.2f} GiB of patches cut ahead ({error.strerror}). Set fewer "
             "training.loader_workers or a smaller patches.batch."
         ) from error
