@@ -14,12 +14,12 @@ from typing import Any
 
 from _data import Cases, content_of
 from _row import Row, Work
-from _shared import Peer, write_raw
+from _shared import NAME, NUMBER, Peer, write_raw
 
 from neuraxis.evaluation.scores import Scores
 from neuraxis.files import read_json, write_json
 
-NAME, PLANS = "Dataset004_Hippocampus", "nnUNetPlans.json"
+PLANS = "nnUNetPlans.json"
 EPOCH, VALIDATIONS_SHARE = 250, 5  # its defaults: 250 training iterations an epoch, 50 of validation
 EPOCHS = range(10, 31)  # where an epoch of its default length is too long: how many shorter ones may be tried
 MEASURED, WORKERS = 8, "nnunet-workers.json"
@@ -134,7 +134,7 @@ class PeerRow:
                 (self.row.folder / name).mkdir(parents=True)
             write_raw(self.row.folder / "raw" / NAME, self.cases.folder, self.cases.ids)
             program, cores = self.peer.venv / "bin" / "nnUNetv2_plan_and_preprocess", str(self.threads)
-            how = ["-d", "4", "-c", "3d_fullres", "-npfp", cores, "-np", cores]
+            how = ["-d", str(NUMBER), "-c", "3d_fullres", "-npfp", cores, "-np", cores]
             self.parts.run("plan", [program, *how], self.env(), anew=True)
         self.cases.write_splits(self.planned / "splits_final.json")
 

@@ -30,12 +30,14 @@ def fit_row(row: Row, cases: Cases, wait_s: float) -> dict[str, Any]:
     if events["split_hash"] != cases.split_hash:
         raise SystemExit(f"{run}: was split otherwise ({events['split_hash'][:12]}).")
     fixed = next(event for event in events["events"] if event["kind"] == "steps_fixed")
-    recipe = (run / "recipe.toml").read_text("utf-8")
+    text = (run / "recipe.toml").read_text("utf-8")
+    recipe = tomllib.loads(text)
+    steps = recipe["training"]["steps"]  # those trained; the number first fixed is corrected on the way
     told = {
         "version": f"neuraxis {work.start['versions']['neuraxis']} at {work.start['commit']}",
-        "training": {key: fixed[key] for key in ("steps", "seconds_per_step", "kept_back_s")},
-        "settings": settings_of(tomllib.loads(recipe), fixed["steps"]),
-        "recipe_toml": recipe,
+        "training": {"steps": steps, **{key: fixed[key] for key in ("seconds_per_step", "kept_back_s")}},
+        "settings": settings_of(recipe),
+        "recipe_toml": text,
     }
     return work.write(work.parts.spent("fit"), cases, {**told, **content})
 
@@ -48,7 +50,7 @@ def fit_command(row: Row, cases: Cases, run: Path) -> list[str | Path]:
     return [program, "fit", cases.folder, *asked, *chosen, "--device", "cpu", "--into", run, "--quiet"]
 
 
-def settings_of(recipe: Mapping[str, Any], steps: int) -> dict[str, str]:
+def settings_of(recipe: Mapping[str, Any]) -> dict[str, str]:
     """Return in words what differs between the two programs."""
     training, options = recipe["training"], recipe["network"]["options"]
     ema = training.get("ema_decay", 0)
@@ -56,7 +58,7 @@ def settings_of(recipe: Mapping[str, Any], steps: int) -> dict[str, str]:
         "network": f"{recipe['network']['name']}, channels {options.get('features', 'of its own')}",
         "patch": " x ".join(map(str, recipe["patches"]["shape"])),
         "batch": str(recipe["patches"]["batch"]),
-        "steps": str(steps),
+        "steps": str(training["steps"]),
         "optimiser": f"{training['optimizer']}, learning rate {training['learning_rate']:g}, {training['schedule']}",
         "precision": precision_of(training["precision"]),
         "augmentation": str(recipe["augmentation"].get("preset", "its own")),
