@@ -40,7 +40,7 @@ def test_the_stored_bundle_of_schema_1_still_opens(schema_1: Path, tmp_path: Pat
 
 
 def test_the_stored_bundle_still_gives_the_logits_that_torch_gave_then(schema_1: Path, tmp_path: Path) -> None:
-    from neuraxis.inference.runtimes.untold import engine
+    from neuraxis.inference.runtimes.quiet_openvino import engine
 
     expected = json.loads(schema_1.with_suffix(".json").read_text("utf-8"))
     bundle = open_bundle(schema_1, tmp_path)

@@ -45,7 +45,7 @@ def make_network(recipe: Recipe) -> UNet:
 
 
 def run_openvino(path: Path, image: np.ndarray) -> np.ndarray:
-    from neuraxis.inference.runtimes.untold import engine
+    from neuraxis.inference.runtimes.quiet_openvino import engine
 
     core = engine()
     return core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([image])[0]

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from neuraxis.pipelines.budget import CORRECTED, FIXED, Clock, Pacer, decided_course, decided_reason
-from neuraxis.training.course import Course, Moment
+from neuraxis.training.schedule import Course, Moment
 
 BUDGET_S, BEFORE_S, AFTER_S = 1000.0, 50.0, 12.0
 

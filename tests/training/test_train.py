@@ -16,8 +16,8 @@ from neuraxis.patches.sampler import PatchSampler
 from neuraxis.pipelines.steps import job_of_store, prepare_datasets, train_store
 from neuraxis.recipe.recipe import TrainingRecipe
 from neuraxis.training.checkpoints import AtomicCheckpointIO
-from neuraxis.training.course import course_of, learning_rate
 from neuraxis.training.curves import read_curves
+from neuraxis.training.schedule import course_of, learning_rate
 from neuraxis.training.train import make_trainer, seconds_per_step, train
 from neuraxis.volume.formats import nifti
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from neuraxis.errors import UsageError
 from neuraxis.patches.grid import window_starts
 from neuraxis.progress import Progress
-from neuraxis.training.course import Course, Moment, course_of
+from neuraxis.training.schedule import Course, Moment, course_of
 
 if TYPE_CHECKING:
     from neuraxis.training.train import TrainingJob

@@ -130,7 +130,7 @@ def _version_of(package: str) -> str | None:
 
 
 def _openvino_devices() -> tuple[str, ...]:
-    core = importlib.import_module("neuraxis.inference.runtimes.untold").engine()
+    core = importlib.import_module("neuraxis.inference.runtimes.quiet_openvino").engine()
     return tuple(f"{name} ({core.get_property(name, 'FULL_DEVICE_NAME').strip()})" for name in core.available_devices)
 
 

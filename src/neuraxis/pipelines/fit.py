@@ -39,7 +39,7 @@ from neuraxis.recipe.wishes import read_wishes, resolve
 from neuraxis.registry import need
 
 if TYPE_CHECKING:
-    from neuraxis.training.course import Steer
+    from neuraxis.training.schedule import Steer
     from neuraxis.training.train import TrainingJob
 
 log = logging.getLogger("neuraxis")

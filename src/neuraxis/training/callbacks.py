@@ -14,8 +14,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from neuraxis.patches.sampler import PatchSampler
 from neuraxis.progress import Stage
-from neuraxis.training.course import Moment, Steer, learning_rate
 from neuraxis.training.curves import Row, read_curves, write_curves
+from neuraxis.training.schedule import Moment, Steer, learning_rate
 from neuraxis.training.task import SegmentationTask
 
 

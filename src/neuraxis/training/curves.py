@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from neuraxis.files import write_text
+from neuraxis.files import write_csv
 
 Row = dict[str, float]
 COLUMNS = ("step", "seconds", "learning_rate", "loss", "validation_dice")
@@ -23,8 +22,4 @@ def read_curves(path: Path) -> list[Row]:
 
 def write_curves(path: Path, rows: Sequence[Row]) -> None:
     """Write the rows atomically."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_csv(path, COLUMNS, ([row.get(name, "") for name in COLUMNS] for row in rows))

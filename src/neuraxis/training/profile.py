@@ -5,8 +5,6 @@ The profiler watches; it changes no number, so weights are bit for bit those of 
 
 from __future__ import annotations
 
-import csv
-import io
 import time
 from collections import defaultdict
 from collections.abc import Iterable
@@ -17,7 +15,7 @@ import lightning as L
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, supported_activities
 
-from neuraxis.files import atomic_path, write_text
+from neuraxis.files import atomic_path, write_csv
 from neuraxis.patches.stream import BatchStream
 
 WARM_UP, PROFILED = 5, 5
@@ -77,7 +75,7 @@ class Profiling(L.Callback):
         rows = summed_up(watched.events() or (), wall_ms, waited_ms, self.steps)
         with atomic_path(self.folder / "profile" / "trace.json") as part:
             watched.export_chrome_trace(str(part))
-        write_text(self.folder / "profile.csv", as_csv(rows))
+        write_csv(self.folder / "profile.csv", COLUMNS, ([row[name] for name in COLUMNS] for row in rows))
 
 
 def summed_up(
@@ -140,12 +138,3 @@ def _kind(names: Iterable[str]) -> str:
             if part in name:
                 return kind
     return "other"
-
-
-def as_csv(rows: Iterable[dict[str, str | float]]) -> str:
-    """Return rows as CSV text."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

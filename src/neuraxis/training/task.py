@@ -22,8 +22,8 @@ from neuraxis.patches.augment.augment import Augmentation
 from neuraxis.patches.draws import Purpose, derived_seed
 from neuraxis.recipe.recipe import Recipe
 from neuraxis.training.clock import TrainingClock
-from neuraxis.training.course import Course, learning_rate
 from neuraxis.training.data import Batch
+from neuraxis.training.schedule import Course, learning_rate
 
 
 def build_network(recipe: Recipe, channels: int, outputs: int) -> nn.Module:

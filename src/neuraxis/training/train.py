@@ -27,10 +27,10 @@ from neuraxis.progress import Progress, Silent
 from neuraxis.recipe.recipe import Recipe
 from neuraxis.training.callbacks import Checkpoints, Curves, Steering, Stopping, Telling
 from neuraxis.training.checkpoints import AtomicCheckpointIO
-from neuraxis.training.course import Course, Steer
 from neuraxis.training.data import Batch, step_stream, training_sampler
 from neuraxis.training.interruption import interruptions
 from neuraxis.training.profile import Profiling
+from neuraxis.training.schedule import Course, Steer
 from neuraxis.training.task import SegmentationTask
 
 HELD_OUT_SEED = 2**31 - 1

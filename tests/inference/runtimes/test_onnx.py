@@ -124,7 +124,7 @@ def test_a_predictor_reaches_it_by_its_name(bundle):
 
 
 def test_a_missing_package_is_told_with_the_line_to_type(monkeypatch):
-    for module in ("onnx", "untold_onnx"):
+    for module in ("onnx", "quiet_onnx"):
         monkeypatch.delitem(sys.modules, f"neuraxis.inference.runtimes.{module}", raising=False)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingExtra, match=r"pip install 'neuraxis\[onnx\]'"):

@@ -17,7 +17,7 @@ from neuraxis.bundle.network_file import INPUT, OUTPUT
 from neuraxis.errors import BundleError, ResourceError, UsageError
 from neuraxis.hardware import usable_cores
 from neuraxis.inference.runtimes.options import GPU_VOXELS, RuntimeOptions, fold_of, short_reason
-from neuraxis.inference.runtimes.untold_onnx import onnxruntime
+from neuraxis.inference.runtimes.quiet_onnx import onnxruntime
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 

@@ -23,7 +23,7 @@ from neuraxis.files import cache_folder
 from neuraxis.hardware import processor_has_bf16, usable_cores
 from neuraxis.inference.runtimes import compiled
 from neuraxis.inference.runtimes.options import RuntimeOptions, fold_of, short_reason
-from neuraxis.inference.runtimes.untold import engine, openvino
+from neuraxis.inference.runtimes.quiet_openvino import engine, openvino
 
 log = logging.getLogger(__name__)
 

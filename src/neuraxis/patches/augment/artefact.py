@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from neuraxis.patches.augment import finish, kspace, scanner
+from neuraxis.patches.augment import kspace, scanner, sharpen_cutout
 from neuraxis.patches.augment.patch import Patch, Streams
 from neuraxis.patches.draws import Purpose
 from neuraxis.recipe.augmentation import AugmentationRecipe
@@ -70,8 +70,8 @@ ACQUIRED = (
     Artefact("rician", scanner.draw_rician, scanner.apply_rician),
 )
 FINISHED = (
-    Artefact("sharpen", finish.draw_sharpen, finish.apply_sharpen),
-    Artefact("cutout", finish.draw_cutout, finish.apply_cutout),
+    Artefact("sharpen", sharpen_cutout.draw_sharpen, sharpen_cutout.apply_sharpen),
+    Artefact("cutout", sharpen_cutout.draw_cutout, sharpen_cutout.apply_cutout),
 )
 
 

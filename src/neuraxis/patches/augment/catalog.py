@@ -6,7 +6,7 @@ it from there.
 
 from neuraxis.registry import Catalog, Entry
 
-_HERE = "neuraxis.patches.augment.strong"
+_HERE = "neuraxis.patches.augment.showcase"
 AUGMENTATIONS = Catalog(
     "augmentation",
     {

@@ -5,11 +5,9 @@ It stands beside the augmentations because it runs them: `report/`, which draws 
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,12 +15,13 @@ from scipy import ndimage
 
 from neuraxis.dataset.phantoms.ms_brain import PhantomOptions, make_phantom
 from neuraxis.dataset.phantoms.scanner import SITES
-from neuraxis.errors import DataError, MissingExtra
+from neuraxis.errors import DataError
 from neuraxis.files import atomic_path
 from neuraxis.patches.augment.augment import Augmentation
 from neuraxis.patches.augment.catalog import AUGMENTATIONS
 from neuraxis.progress import Progress, Silent
 from neuraxis.recipe.augmentation import AugmentationRecipe
+from neuraxis.registry import import_extra
 from neuraxis.volume.grid import SAME_VOXELS
 from neuraxis.volume.volume import Volume
 
@@ -129,7 +128,7 @@ def draw_sheet(tiles: Sequence[Tile], subject: Specimen, path: Path, overwrite: 
         UsageError: the file exists.
         MissingExtra: matplotlib is not installed.
     """
-    figures = _matplotlib()
+    figures = import_extra("matplotlib.figure", "report")
     across, place = _slice(subject.label > 0, subject.spacing_mm)
     wide, high = (axis for axis in range(3) if axis != across)
     sides = [size * step for size, step in zip(subject.image.shape, subject.spacing_mm, strict=True)]
@@ -212,10 +211,3 @@ def _bright(image: np.ndarray) -> np.ndarray:
 
 def _short(words: str) -> str:
     return words if len(words) <= 52 else f"{words[:49]}..."
-
-
-def _matplotlib() -> Any:
-    try:
-        return importlib.import_module("matplotlib.figure")
-    except ModuleNotFoundError as error:
-        raise MissingExtra("matplotlib", "report") from error

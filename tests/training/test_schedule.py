@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from neuraxis.recipe.recipe import TrainingRecipe
-from neuraxis.training.course import Course, course_of, learning_rate
+from neuraxis.training.schedule import Course, course_of, learning_rate
 
 
 def rates(course, schedule="cosine", warmup=10):

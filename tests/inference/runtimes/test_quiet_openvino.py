@@ -29,7 +29,7 @@ def test_a_signal_finds_its_stack_when_runtimes_came_and_went() -> None:
     """Two engines that go in the order in which they came leave the next signal a stack that is gone."""
     script = (
         "import gc, os, signal\n"
-        "from neuraxis.inference.runtimes.untold import engine\n"
+        "from neuraxis.inference.runtimes.quiet_openvino import engine\n"
         "first = engine(); first.get_property('CPU', 'FULL_DEVICE_NAME')\n"
         "second = engine(); second.get_property('CPU', 'FULL_DEVICE_NAME')\n"
         "del first; gc.collect(); del second; gc.collect()\n"
@@ -44,4 +44,4 @@ def test_a_signal_finds_its_stack_when_runtimes_came_and_went() -> None:
 def test_nobody_else_imports_openvino() -> None:
     pattern = re.compile(r"^\s*(import openvino|from openvino)", re.MULTILINE)
     found = [path.name for path in SOURCE.rglob("*.py") if pattern.search(path.read_text("utf-8"))]
-    assert found == ["untold.py"]
+    assert found == ["quiet_openvino.py"]

@@ -13,7 +13,7 @@ SOURCE = Path(neuraxis.__file__).parent
 def test_starting_onnx_runtime_tells_nobody_and_leaves_nothing_at_home(tmp_path: Path) -> None:
     """Its telemetry keeps an identifier and a queue of events in the user's cache; events would go to a closed port."""
     script = (
-        "from neuraxis.inference.runtimes.untold_onnx import onnxruntime\n"
+        "from neuraxis.inference.runtimes.quiet_onnx import onnxruntime\n"
         "try:\n    onnxruntime.InferenceSession(b'no model')\n"
         "except Exception as error: print(type(error).__name__)"
     )
@@ -31,4 +31,4 @@ def test_starting_onnx_runtime_tells_nobody_and_leaves_nothing_at_home(tmp_path:
 def test_nobody_else_imports_onnx_runtime() -> None:
     pattern = re.compile(r"^\s*(import onnxruntime|from onnxruntime)", re.MULTILINE)
     found = [path.name for path in SOURCE.rglob("*.py") if pattern.search(path.read_text("utf-8"))]
-    assert found == ["untold_onnx.py"]
+    assert found == ["quiet_onnx.py"]

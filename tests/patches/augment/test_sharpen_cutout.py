@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from neuraxis.patches.augment.filters import smooth
-from neuraxis.patches.augment.finish import CutOut, Sharpen, apply_cutout, apply_sharpen, draw_cutout
 from neuraxis.patches.augment.patch import Patch
+from neuraxis.patches.augment.sharpen_cutout import CutOut, Sharpen, apply_cutout, apply_sharpen, draw_cutout
 from neuraxis.recipe.augmentation import AugmentationRecipe
 
 
