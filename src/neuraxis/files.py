@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
 import hashlib
 import json
@@ -12,7 +13,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -69,6 +70,14 @@ def write_text(path: Path, text: str, overwrite: bool = True) -> None:
     """Write UTF-8 text atomically."""
     with atomic_path(path, overwrite) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def write_csv(path: Path, header: Sequence[str], lines: Iterable[Iterable[object]], overwrite: bool = True) -> None:
+    """Write a table atomically, a header and lines of as many cells."""
+    with atomic_path(path, overwrite) as part, part.open("w", newline="", encoding="utf-8") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(header)
+        table.writerows(lines)
 
 
 def write_json(path: Path, content: Any, overwrite: bool = True) -> None:

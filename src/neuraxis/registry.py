@@ -81,3 +81,15 @@ def need(package: str, extra: str) -> None:
     """
     if importlib.util.find_spec(package) is None:
         raise MissingExtra(package, extra)
+
+
+def import_extra(module: str, extra: str) -> Any:
+    """Import a module of an optional package when it is needed.
+
+    Raises:
+        MissingExtra: the package is not installed; the message is the line to type.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise MissingExtra(module.partition(".")[0], extra) from error

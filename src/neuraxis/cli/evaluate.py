@@ -13,7 +13,7 @@ from neuraxis.cli.options import SHOWN, Output, Overwrite
 from neuraxis.cli.printing import show, show_json
 from neuraxis.cli.scores import describe_scores, scores_content
 from neuraxis.errors import UsageError
-from neuraxis.evaluation.rules import CONNECTIVITY, MIN_OVERLAP, TOLERANCES_MM
+from neuraxis.evaluation.rules import CONNECTIVITY, MIN_OVERLAP, TOLERANCES_MM, LesionMatching, ScoringRules
 
 if TYPE_CHECKING:
     from neuraxis.evaluation.evaluate import EvaluateOptions
@@ -104,7 +104,6 @@ def evaluate_options(scoring: Scoring) -> EvaluateOptions:
         UsageError: a tolerance or an overlap that cannot be.
     """
     from neuraxis.evaluation.evaluate import EvaluateOptions
-    from neuraxis.evaluation.rules import LesionMatching, ScoringRules
 
     try:
         lesions = LesionMatching(scoring.lesion_overlap, scoring.lesion_connectivity)

@@ -13,7 +13,7 @@ from neuraxis.errors import DataError
 from neuraxis.evaluation.overlap import Counts
 from neuraxis.evaluation.rules import USUAL_LESIONS, Connectivity, LesionMatching
 from neuraxis.evaluation.statistics import mean_of
-from neuraxis.files import atomic_path
+from neuraxis.files import write_csv
 
 if TYPE_CHECKING:
     from neuraxis.evaluation.scores import Scores
@@ -31,16 +31,15 @@ def write(path: Path, scores: Scores, overwrite: bool) -> None:
     rules = {_SELECTED: "yes"} if scores.selected_on_these_cases else {}
     if scores.lesions != USUAL_LESIONS:
         rules |= dict(zip(_MATCHING, (repr(scores.lesions.min_overlap), str(scores.lesions.connectivity)), strict=True))
-    with atomic_path(path, overwrite) as part, part.open("w", newline="", encoding="utf-8") as stream:
-        table = csv.writer(stream, lineterminator="\n")
-        table.writerow([*_WHO, *scores.metrics, *_COUNTS, _NUMBERS, *_FILES, *rules])
-        for row in scores.rows:
-            values = [_cell(row.values.get(metric, math.nan)) for metric in scores.metrics]
-            counts = [getattr(row.counts, name) if row.counts else "" for name in _COUNTS]
-            numbers = " ".join(map(str, row.numbers))
-            who = [getattr(row, name) for name in _WHO]
-            files = [getattr(row, name) for name in _FILES]
-            table.writerow([*who, *values, *counts, numbers, *files, *rules.values()])
+    lines = []
+    for row in scores.rows:
+        values = [_cell(row.values.get(metric, math.nan)) for metric in scores.metrics]
+        counts = [getattr(row.counts, name) if row.counts else "" for name in _COUNTS]
+        numbers = " ".join(map(str, row.numbers))
+        who = [getattr(row, name) for name in _WHO]
+        files = [getattr(row, name) for name in _FILES]
+        lines.append([*who, *values, *counts, numbers, *files, *rules.values()])
+    write_csv(path, [*_WHO, *scores.metrics, *_COUNTS, _NUMBERS, *_FILES, *rules], lines, overwrite)
 
 
 def read(path: Path) -> tuple[list[dict[str, Any]], bool, LesionMatching]:

@@ -17,7 +17,7 @@ from neuraxis.errors import RecipeError
 from neuraxis.networks.catalog import OPTIONS
 from neuraxis.networks.cost import cost, training_memory_gb
 from neuraxis.networks.topology import MAX_STAGES, MIN_EDGE, Topology, pad_to_stride, plan_topology, topology_of
-from neuraxis.recipe.demand import Demand
+from neuraxis.recipe.demand import Demand, by
 from neuraxis.recipe.spacing import LOW_AT_LEAST, LOW_BELOW, coarsened, median_shape
 
 BASE_FEATURES, MOST_FEATURES = 32, 320
@@ -225,11 +225,6 @@ def _cut(patch: Triple, axis: int, factor: int) -> Triple:
 def _stride(options: Any) -> Triple:
     stride: Triple = getattr(options, "stride", (1, 1, 1))
     return stride
-
-
-def by(shape: Sequence[int]) -> str:
-    """Return a shape in words, such as "40 x 56 x 40"."""
-    return " x ".join(map(str, shape))
 
 
 def share(part: float) -> str:

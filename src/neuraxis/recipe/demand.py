@@ -96,6 +96,10 @@ def _configuration(wishes: Wishes, patch: Sequence[int] | None, flat: int | None
     if asks_flat and wish not in ("auto", "2d"):
         raise RecipeError(f"configuration is '{wish}', but the patch is one voxel thick. Set '2d', or another patch.")
     if patch and not asks_flat and wish == "2d":
-        size = " x ".join(map(str, patch))
-        raise RecipeError(f"configuration is '2d', but the patch is {size} voxels. Set one side to 1.")
+        raise RecipeError(f"configuration is '2d', but the patch is {by(patch)} voxels. Set one side to 1.")
     return "2d" if asks_flat else wish
+
+
+def by(shape: Sequence[int]) -> str:
+    """Return a shape in words, such as "40 x 56 x 40"."""
+    return " x ".join(map(str, shape))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from neuraxis.errors import MissingExtra
 from neuraxis.files import atomic_path
+from neuraxis.registry import import_extra
 from neuraxis.report.curves import Row, panels
 from neuraxis.report.overlays import Overlay, Slice, chamfered, outline, slices
 
@@ -117,9 +116,5 @@ def _save(figure: Any, path: Path) -> None:
 
 def _matplotlib() -> tuple[Any, Any]:
     """Import matplotlib when it is needed: it takes longer than all of `neuraxis segment`'s own imports."""
-    try:
-        import matplotlib.lines
-
-        return matplotlib, importlib.import_module("matplotlib.figure")
-    except ModuleNotFoundError as error:
-        raise MissingExtra("matplotlib", "report") from error
+    import_extra("matplotlib.lines", "report")
+    return import_extra("matplotlib", "report"), import_extra("matplotlib.figure", "report")

@@ -9,8 +9,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,7 +17,7 @@ from neuraxis.dataset.phantoms.mimics import CHANNELS
 from neuraxis.dataset.phantoms.ms_brain import Phantom, PhantomOptions, make_phantom
 from neuraxis.dataset.phantoms.scanner import SITES, Site
 from neuraxis.errors import UsageError
-from neuraxis.files import folder_lock, read_json, write_json, write_text
+from neuraxis.files import folder_lock, read_json, write_csv, write_json
 from neuraxis.progress import Progress, Silent
 from neuraxis.volume.formats import nifti
 from neuraxis.volume.volume import Volume
@@ -176,7 +174,7 @@ def _make(case: CohortCase, options: CohortOptions) -> str:
     for index, path in enumerate(case.images.values()):
         nifti.write(path, _channel(phantom.images, index))
     nifti.write(case.label, phantom.label)
-    write_text(case.lesions, _lesion_table(phantom))
+    _write_lesions(case.lesions, phantom)
     return case.id
 
 
@@ -184,14 +182,12 @@ def _channel(volume: Volume, index: int) -> Volume:
     return volume.with_array(volume.array[index : index + 1])
 
 
-def _lesion_table(phantom: Phantom) -> str:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["kind", "x", "y", "z", "volume_mm3", "brightness", "darkness"])
+def _write_lesions(path: Path, phantom: Phantom) -> None:
+    lines = []
     for lesion in phantom.lesions:
         strengths = (f"{lesion.brightness:.3f}", f"{lesion.darkness:.3f}")
-        table.writerow([lesion.kind, *lesion.voxel, f"{lesion.volume_mm3:.2f}", *strengths])
-    return text.getvalue()
+        lines.append([lesion.kind, *lesion.voxel, f"{lesion.volume_mm3:.2f}", *strengths])
+    write_csv(path, ["kind", "x", "y", "z", "volume_mm3", "brightness", "darkness"], lines)
 
 
 def _write_description(folder: Path, site: Site, options: CohortOptions) -> None:
