@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from neuraxis.patches.grid import window_starts
-from neuraxis.patches.merge import Merger, gaussian_weight
+from neuraxis.patches.merge import Merger, gaussian_weight, nnunet_weight
 
 
 def glued(weight: np.ndarray, windows: dict[tuple[int, int, int], float]) -> np.ndarray:
@@ -75,6 +76,36 @@ def test_the_gaussian_of_an_even_side_is_symmetric_with_peak_1():
     weight = gaussian_weight((4, 4, 4))
     np.testing.assert_array_equal(weight, weight[::-1, ::-1, ::-1])
     assert weight.max() == 1.0
+
+
+def test_nnunets_weight_is_a_filtered_point_in_half_precision():
+    side = (40, 56, 9)
+    point = np.zeros(side)
+    point[20, 28, 4] = 1
+    bell = ndimage.gaussian_filter(point, [size / 8 for size in side], mode="constant")
+    expected = (10 * bell / bell.max()).astype(np.float16)
+    expected[expected == 0] = expected[expected > 0].min()
+
+    weight = nnunet_weight(side)
+
+    assert weight.dtype == np.float32
+    np.testing.assert_array_equal(weight, expected.astype(np.float32))
+
+
+def test_sums_in_half_precision_are_rounded_at_every_step():
+    values = np.random.default_rng(0).normal(0, 10, (3, 2, 4, 4, 4)).astype(np.float32)
+    weight = nnunet_weight((4, 4, 4))
+    merger = Merger(np.zeros((2, 4, 4, 4), np.float16), np.zeros((4, 4, 4), np.float16), weight)
+    total, summed = np.zeros((2, 4, 4, 4), np.float16), np.zeros((4, 4, 4), np.float16)
+    for window in values:
+        merger.add((0, 0, 0), window)
+        total = (total.astype(np.float32) + window * weight).astype(np.float16)
+        summed = (summed.astype(np.float32) + weight).astype(np.float16)
+
+    merged = merger.merged()
+
+    assert merged.dtype == np.float16
+    np.testing.assert_array_equal(merged, (total.astype(np.float32) / summed.astype(np.float32)).astype(np.float16))
 
 
 def test_no_weight_is_below_the_floor():

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
-from neuraxis.preparation.normalise import normalise
+from neuraxis.preparation.normalise import head_of, normalise
 from neuraxis.recipe.preparation import IntensityStatistics, Normalisation, PreparationRecipe
 
 STATISTICS = IntensityStatistics(low=-100, high=300, mean=50, std=100)
@@ -53,6 +54,37 @@ def test_zscore_nonzero_leaves_the_background_at_zero():
 def test_zscore_nonzero_of_an_image_without_zeros_is_zscore():
     image = column(1, 5, -3, 8)
     np.testing.assert_array_equal(by("zscore_nonzero", image), by("zscore", image))
+
+
+def test_zscore_head_takes_every_voxel_of_the_head_and_leaves_the_rest_at_zero():
+    head = column(0, 1, 1, 1) > 0
+    recipe = PreparationRecipe(spacing_mm=(1, 1, 1), normalisation={"MRI": "zscore_head"})
+    assert normalise(column(0, 0, 10, 20), "MRI", recipe, head).ravel() == pytest.approx(
+        [0, -1.2247, 0, 1.2247], abs=1e-3
+    )
+
+
+def test_the_head_is_where_any_channel_is_not_zero_with_its_holes():
+    first, second = np.zeros((2, 9, 9, 9))
+    first[2:7, 2:7, 2:7] = 1
+    first[4, 4, 4] = 0  # a hole
+    first[4, 4, 2] = 0  # a dent, open to the outside
+    second[8, 8, 8] = 5  # touches the border
+    expected = first != 0
+    expected[4, 4, 4] = expected[8, 8, 8] = True
+    np.testing.assert_array_equal(head_of([first, second]), expected)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 999), st.tuples(*[st.integers(1, 9)] * 3))
+def test_the_head_is_scipys_filled_mask(seed, shape):
+    image = np.random.default_rng(seed).random((2, *shape)) > 0.7
+    np.testing.assert_array_equal(head_of(image), ndimage.binary_fill_holes(image.any(axis=0)))
+
+
+def test_range_and_picture_scale_to_one():
+    assert by("range", column(-5, 0, 5)).ravel().tolist() == [0, 0.5, 1]
+    assert by("picture", column(0, 51, 255)).ravel() == pytest.approx([0, 0.2, 1])
 
 
 def test_ct_is_clipped_and_scaled_by_the_statistics_of_the_data():

@@ -95,9 +95,10 @@ def test_a_prediction_by_regions_returns_from_another_grid() -> None:
 @pytest.mark.parametrize("thick", [None, 0, 1, 2])
 @pytest.mark.parametrize("across", ["nearest", "linear"])
 def test_planes_restored_one_by_one_are_the_whole_restored_at_once(thick, across) -> None:
-    way = WayBack(Grid((14, 11, 9), np.eye(4)), (1, 0, 2), (12, 11, 5), (9, 16, 7), thick, across)
+    grid = Grid((14, 11, 9), np.eye(4))
+    way = WayBack(grid, (1, 0, 2), (12, 11, 5), (9, 16, 7), thick, across, thick_axis_back=thick)
     logits = np.random.default_rng(0).normal(0, 3, (3, 9, 16, 7)).astype(np.float32)
-    probability = resample_image(steps.activate(logits, LABELS), way.crop_shape, way.orders(1))
+    probability = resample_image(steps.activate(logits, LABELS), way.crop_shape, way.orders_back)
 
     segmentation = steps.restore_segmentation(logits, way, LABELS)
     kept = steps.restore_probability(logits, way, LABELS)
@@ -148,7 +149,7 @@ def test_thick_slices_are_interpolated_within_the_slice_alone_there_and_back() -
     np.testing.assert_array_equal(image[..., 0::2], image[..., 1::2])
     logits = one_hot(blocks((16, 16, 8)))
     back = steps.restore_segmentation(logits, way, LABELS)
-    nearest = logits[..., 0::2]  # of two slices as near the lower one
+    nearest = logits[..., 1::2]  # of two slices as near the upper one
     np.testing.assert_array_equal(
         back, np.array([0, 3, 7])[resample_image(steps.activate(nearest, LABELS), (8, 8, 4), 1).argmax(axis=0)]
     )
@@ -177,7 +178,7 @@ def test_across_thick_slices_is_as_chosen(across, orders) -> None:
 
 
 def test_a_target_is_interpolated_as_chosen() -> None:
-    label_map = np.array([0, 7, 0, 0], np.uint8).reshape(4, 1, 1)
+    label_map = np.array([7, 0, 0, 0], np.uint8).reshape(4, 1, 1)
     way = WayBack(Grid((4, 1, 1), np.eye(4)), (0, 0, 0), (4, 1, 1), (2, 1, 1))
 
     assert steps.resample_target(label_map, way).ravel().tolist() == [0, 0]

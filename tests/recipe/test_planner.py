@@ -1,5 +1,6 @@
 """From a fingerprint to a recipe."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -290,3 +291,20 @@ def test_a_resolved_recipe_read_again_gives_the_same_plan(tmp_path, configuratio
 
     assert resolve(read_wishes(tmp_path / "recipe.toml")) == first.recipe
     assert planned(LARGE, (1, 1, 2), recipe=tmp_path / "recipe.toml").recipe == first.recipe
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("preparation.orientation=stored", "preparation.orientation is for imported models"),
+        ("preparation.axes=[2, 1, 0]", "preparation.axes is for imported models"),
+        ("preparation.spacing_mm=[0, 1, 1]", "training needs a spacing"),
+    ],
+)
+def test_what_only_imported_models_have_cannot_be_planned(setting, words):
+    with pytest.raises(RecipeError, match=re.escape(words)):
+        planned((35, 50, 36), (1.0, 1.0, 1.0), setting)
+
+
+def test_a_resolved_recipe_says_the_usual_axes_and_can_be_planned_again():
+    assert planned((35, 50, 36), (1.0, 1.0, 1.0), "preparation.axes=[0, 1, 2]").recipe.preparation.axes == (0, 1, 2)

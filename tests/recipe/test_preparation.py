@@ -34,7 +34,7 @@ def test_every_decision_comes_back_from_json():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"spacing_mm": (1, 0, 1)}, "spacing_mm must be positive"),
+        ({"spacing_mm": (1, -1, 1)}, "spacing_mm must be positive"),
         ({"normalisation": {"MRI": "ct"}}, "normalised as ct and needs preparation.intensity.MRI"),
         ({"normalisation": {"MRI": "nyul"}}, "normalised as nyul and needs preparation.landmarks.MRI"),
         ({"landmarks": {"MRI": SCALE[:-1]}}, "landmarks.MRI must be 11 ascending numbers"),

@@ -138,7 +138,7 @@ def test_a_resolved_recipe_returns_from_its_own_toml() -> None:
         ("training.learning_rate", float("nan"), r"training\.learning_rate: "),
         ("patches.shape", [32, 32, 31], r"patches\.shape\[2\] is 31.*set it to 32"),
         ("patches.shape", [32, 32], r"patches\.shape"),
-        ("preparation.spacing_mm", [1, 1, 0], "spacing_mm must be positive"),
+        ("preparation.spacing_mm", [1, 1, -1], "spacing_mm must be positive"),
         ("preparation.normalisation", {"MRI": "ct"}, r"needs preparation\.intensity\.MRI"),
         ("network.options.strides", [[2, 2, 2], [2, 2, 2]], r"first stage keeps full resolution"),
         ("inference.overlap", 1, r"inference\.overlap: "),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from neuraxis.volume import interpolation
 from neuraxis.volume.interpolation import apply_to_axis, axis_matrix, nearest_voxels
@@ -19,9 +20,17 @@ def test_doubling_an_axis_linearly_repeats_the_edge() -> None:
     assert axis_matrix(2, 4, 1).tolist() == [[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]]
 
 
-def test_the_nearest_voxel_is_the_lower_of_two_as_near() -> None:
-    assert nearest_voxels(4, 2).tolist() == [0, 2]
+def test_the_nearest_voxel_is_the_upper_of_two_as_near() -> None:
+    assert nearest_voxels(4, 2).tolist() == [1, 3]
     assert axis_matrix(3, 2, 0).tolist() == [[1, 0, 0], [0, 0, 1]]
+
+
+@given(old=st.integers(1, 60), new=st.integers(1, 60))
+def test_the_nearest_voxel_is_scipys(old, new) -> None:
+    places = (old / new) * (np.arange(new) + 0.5) - 0.5
+    assert (
+        nearest_voxels(old, new) == ndimage.map_coordinates(np.arange(old), [places], order=0, mode="nearest")
+    ).all()
 
 
 def test_a_cubic_spline_goes_through_the_voxels() -> None:

@@ -83,6 +83,24 @@ def test_thick_slices_are_repeated_where_across_is_nearest() -> None:
     np.testing.assert_allclose(result[0, :, :, 2], zoomed(array[0, :, :, 1], (8, 8), 3), atol=1e-5)
 
 
+def test_cubic_values_may_be_kept_within_those_of_the_scan() -> None:
+    array = np.zeros((1, 12, 12, 12), np.float32)
+    array[0, 4:8, 4:8, 4:8] = 100
+    free, kept = (resample_image(array, (18, 17, 19), clip_overshoot=clip) for clip in (False, True))
+    assert free.min() < 0
+    assert free.max() > 100
+    np.testing.assert_array_equal(kept, np.clip(free, 0, 100))
+
+
+def test_across_thick_slices_each_slice_has_limits_of_its_own() -> None:
+    array = image(1, 12, 11, 4) * np.array([1, 10, 100, 1000], np.float32)
+    free, kept = (resample_image(array, (18, 16, 8), (3, 3, 0), clip_overshoot=clip) for clip in (False, True))
+    for place in range(8):
+        within = array[0, :, :, place // 2]
+        np.testing.assert_array_equal(kept[0, :, :, place], np.clip(free[0, :, :, place], within.min(), within.max()))
+    assert (free != kept).any()
+
+
 def test_a_picture_is_interpolated_as_a_volume_of_one_slice() -> None:
     array = image(3, 30, 21, 1)
     result = resample_image(array, (17, 40, 1))
@@ -160,7 +178,7 @@ def test_labels_take_the_nearest_voxel(shape: tuple[int, int, int]) -> None:
 
 @pytest.mark.parametrize("order", [0, 1])
 def test_labels_of_twice_the_size_come_back_exactly(order) -> None:
-    labels = np.random.default_rng(2).integers(0, 5, (5, 6, 7))
+    labels = np.random.default_rng(2).integers(0, 200, (5, 6, 7))
     np.testing.assert_array_equal(resample_labels(resample_labels(labels, (10, 12, 14), order), (5, 6, 7)), labels)
 
 

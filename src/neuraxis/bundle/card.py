@@ -89,7 +89,7 @@ class TrainingData(CardPart):
         cases: labelled cases that trained any of the folds.
         patients: patients behind them; None where the data do not tell.
         sites: names of the sites.
-        median_shape: voxels along (X, Y, Z).
+        median_shape: voxels along (X, Y, Z), or the axes that the recipe's `preparation` turns to.
         median_spacing_mm: of the scans before resampling.
         notes: what else a user should know about the data.
     """

@@ -25,6 +25,12 @@ class SegmentChoices:
         Literal["auto", "fp32", "bf16"], Parameter(help="auto takes bf16 where the device has it.")
     ] = "auto"
     device: Device = "auto"
+    mirror: Annotated[
+        bool,
+        Parameter(
+            help="Predict mirrored windows too, where the model says so; --no-mirror is faster.", negative="--no-mirror"
+        ),
+    ] = True
     probabilities: Annotated[
         bool, Parameter(help="Write the probability of every structure as well.", show_default=False)
     ] = False
@@ -59,6 +65,7 @@ def segment(
         runtime=choices.runtime,
         precision=choices.precision,
         device=choices.device,
+        mirror_axes=None if choices.mirror else (),
         probabilities=choices.probabilities,
         overwrite=choices.overwrite,
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 from neuraxis.bundle.bundle import ModelBundle
 from neuraxis.errors import DataError
+from neuraxis.preparation.turn import Turn
 from neuraxis.recipe.preparation import IntensityStatistics
 from neuraxis.volume.volume import Volume
 
@@ -91,9 +92,11 @@ def _unlike(sample: np.ndarray, trained: IntensityStatistics, channel: str) -> l
 
 
 def _far_spacing(volume: Volume, bundle: ModelBundle) -> list[str]:
-    trained = bundle.recipe.preparation.spacing_mm
-    ratios = [abs(math.log2(here / there)) for here, there in zip(volume.grid.spacing_mm, trained, strict=True)]
+    recipe = bundle.recipe.preparation
+    found = Turn.of(volume.stored, recipe).grid(volume.grid).spacing_mm
+    trained = [there or here for here, there in zip(found, recipe.spacing_mm, strict=True)]
+    ratios = [abs(math.log2(here / there)) for here, there in zip(found, trained, strict=True)]
     if max(ratios) <= math.log2(FAR_SPACING) + 1e-6:
         return []
-    here, there = (", ".join(f"{size:g}" for size in sizes) for sizes in (volume.grid.spacing_mm, trained))
+    here, there = (", ".join(f"{size:g}" for size in sizes) for sizes in (found, trained))
     return [f"The spacing of {here} mm is far from the {there} mm that the model works at: look at the result closely."]

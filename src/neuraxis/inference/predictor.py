@@ -29,7 +29,7 @@ from neuraxis.inference.intake import examine_scan
 from neuraxis.inference.runtimes.catalog import RUNTIMES
 from neuraxis.inference.runtimes.options import Precision, Runtime, RuntimeOptions
 from neuraxis.patches.grid import Shape, pad_to_window, window_starts
-from neuraxis.patches.merge import Merger, gaussian_weight
+from neuraxis.patches.merge import Merger, gaussian_weight, nnunet_weight
 from neuraxis.preparation.prepare import prepare_volume
 from neuraxis.preparation.steps import activate, restore_probability, restore_segmentation
 from neuraxis.progress import Progress, Silent, Stage
@@ -85,7 +85,8 @@ class Predictor:
         self._window: Shape = bundle.recipe.patches.shape
         self._overlap = tiling.overlap if options.overlap is None else options.overlap
         self._mirrors = _subsets(tiling.mirror_axes if options.mirror_axes is None else options.mirror_axes)
-        self._weight = gaussian_weight(self._window)
+        self._arithmetic = tiling.arithmetic
+        self._weight = (nnunet_weight if self._arithmetic == "nnunet" else gaussian_weight)(self._window)
         self._folds = options.folds or tuple(fold.index for fold in bundle.folds)
         self._runtime_name = _choose_runtime(bundle, options)
         self._runtimes = tuple(runtimes) or tuple(self._load(fold) for fold in self._folds)
@@ -109,12 +110,12 @@ class Predictor:
         prepared = prepare_volume(volume, self.bundle.channels, self.bundle.recipe.preparation)
         warnings += self._small(prepared.way_back.shape)
         logits = self.logits(prepared.image, progress)
-        segmentation = restore_segmentation(logits, prepared.way_back, labels)
+        segmentation = restore_segmentation(logits, prepared.way_back, labels, self._arithmetic)
         if not segmentation.any():
             warnings.append("Nothing was found: the segmentation is empty.")
         probability = None
         if self.options.probabilities:
-            restored = restore_probability(logits, prepared.way_back, labels)
+            restored = restore_probability(logits, prepared.way_back, labels, self._arithmetic)
             probability = Volume(restored, volume.grid, volume.stored, volume.name)
         return Prediction(
             Volume(segmentation[None], volume.grid, volume.stored, volume.name),
@@ -127,7 +128,8 @@ class Predictor:
     def logits(self, image: np.ndarray, progress: Progress | None = None) -> np.ndarray:
         """Predict a prepared image (C, X, Y, Z) of any size: logits (K, X, Y, Z) float32.
 
-        Several folds give the logits of their mean probabilities.
+        Several folds give the logits of their mean probabilities. With nnU-Net's arithmetic logits are float16, and of
+        several folds their mean.
         """
         padded, begin = pad_to_window(image, self._window)
         starts = window_starts(_shape(padded), self._window, self._overlap)
@@ -174,7 +176,7 @@ class Predictor:
 
     def _merge(self, runtime: Runtime, image: np.ndarray, starts: Sequence[Shape], stage: Stage) -> np.ndarray:
         shape, outputs = _shape(image), len(self.bundle.labels.outputs)
-        merger = Merger(_zeros((outputs, *shape)), np.zeros(shape, np.float32), self._weight)
+        merger = Merger(self._zeros((outputs, *shape)), np.zeros(shape, self._dtype), self._weight)
         for chunk in _chunks(starts, runtime.batch_of(math.prod(self._window))):
             windows = np.stack([image[(slice(None), *self._box(start))] for start in chunk])
             for start, logits in zip(chunk, self._run(runtime, windows, stage), strict=True):
@@ -200,11 +202,20 @@ class Predictor:
         return total if len(self._mirrors) == 1 else total / np.float32(len(self._mirrors))
 
     def _average(self, image: np.ndarray, starts: Sequence[Shape], stage: Stage) -> np.ndarray:
-        total = _zeros((len(self.bundle.labels.outputs), *_shape(image)))
+        total = self._zeros((len(self.bundle.labels.outputs), *_shape(image)))
+        of_logits = self._arithmetic == "nnunet"
         for runtime in self._runtimes:
-            total += activate(self._merge(runtime, image, starts, stage), self.bundle.labels)
+            merged = self._merge(runtime, image, starts, stage)
+            total += merged if of_logits else activate(merged, self.bundle.labels)
         total /= len(self._runtimes)
-        return _deactivate(total, self.bundle.labels)
+        return total if of_logits else _deactivate(total, self.bundle.labels)
+
+    @property
+    def _dtype(self) -> type[np.floating[Any]]:
+        return np.float16 if self._arithmetic == "nnunet" else np.float32
+
+    def _zeros(self, shape: tuple[int, ...]) -> np.ndarray:
+        return _zeros(shape, self._dtype)
 
     def _box(self, start: Shape) -> tuple[slice, ...]:
         return tuple(slice(first, first + side) for first, side in zip(start, self._window, strict=True))
@@ -224,7 +235,7 @@ class Predictor:
         if not shape or not spacing:
             return (math.inf,) * 3
         wanted = self.bundle.recipe.preparation.spacing_mm
-        return [size * there / here for size, there, here in zip(shape, spacing, wanted, strict=True)]
+        return [size * there / (here or there) for size, there, here in zip(shape, spacing, wanted, strict=True)]
 
 
 def _choose_runtime(bundle: ModelBundle, options: PredictorOptions) -> str:
@@ -268,15 +279,15 @@ def _deactivate(probability: np.ndarray, labels: Labels) -> np.ndarray:
     return np.asarray(np.log(inside) - np.log1p(-inside))
 
 
-def _zeros(shape: tuple[int, ...]) -> np.ndarray:
-    """Return float32 zeros: in memory, or on disk where they would take too large a share of it.
+def _zeros(shape: tuple[int, ...], dtype: type[np.floating[Any]]) -> np.ndarray:
+    """Return zeros: in memory, or on disk where they would take too large a share of it.
 
     Raises:
         ResourceError: neither has the room.
     """
-    size = math.prod(shape) * 4
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     if size <= SHARE_OF_MEMORY * available_memory_gb() * 2**30:
-        return np.zeros(shape, np.float32)
+        return np.zeros(shape, dtype)
     with tempfile.TemporaryFile(prefix="neuraxis-") as scratch:
         try:
             os.posix_fallocate(scratch.fileno(), 0, size)
@@ -285,4 +296,4 @@ def _zeros(shape: tuple[int, ...]) -> np.ndarray:
                 f"The prediction needs {size / 2**30:.1f} GiB, more than memory and {tempfile.gettempdir()} have. Free "
                 "one of them, or crop the scan."
             ) from error
-        return np.memmap(scratch, np.float32, "w+", shape=shape)
+        return np.memmap(scratch, dtype, "w+", shape=shape)

@@ -58,4 +58,4 @@ def _axis_starts(size: int, window: int, overlap: float) -> tuple[int, ...]:
         raise ValueError(f"Volume and window need at least one voxel, not {size} and {window}.")
     room = max(0, size - window)
     steps = math.ceil(room / max(1.0, window * (1 - overlap)))
-    return tuple(round(step * room / steps) for step in range(steps + 1)) if steps else (0,)
+    return tuple(round(room / steps * step) for step in range(steps + 1)) if steps else (0,)

@@ -26,6 +26,17 @@ def gaussian_weight(window: Shape, width: float = 1 / 8, floor: float = FLOOR) -
     return np.asarray(np.maximum(x[:, None, None] * y[:, None] * z, floor), np.float32)
 
 
+def nnunet_weight(window: Shape) -> np.ndarray:
+    """Return the weight of each voxel of a window as nnU-Net's predictor has it, float16 as float32, 10 at most.
+
+    Its middle is voxel `side // 2`, and where float16 has no number so small the smallest that it has takes the place.
+    """
+    x, y, z = (_bell(side, side / 8, side // 2) for side in window)
+    weight = np.asarray(10 * x[:, None, None] * y[:, None] * z, np.float16).astype(np.float32)
+    weight[weight == 0] = weight[weight > 0].min()
+    return weight
+
+
 class Merger:
     """Adds up windows in the order they come, in memory that does not grow with their number.
 
@@ -42,8 +53,9 @@ class Merger:
         """Take over arrays of zeros.
 
         Args:
-            total: (K, X, Y, Z) float32, becomes the result.
-            summed: (X, Y, Z) float32, becomes each voxel's summed weight.
+            total: (K, X, Y, Z) float32, becomes the result. Where it is float16, so are all sums, as nnU-Net's are:
+                each step is computed in float32 and rounded.
+            summed: (X, Y, Z) of the same dtype, becomes each voxel's summed weight.
             weight: (x, y, z) float32, the weight of each voxel of a window.
         """
         self._total, self._summed, self._weight = total, summed, weight
@@ -71,7 +83,7 @@ class Merger:
         return self._total
 
 
-def _bell(side: int, sigma: float) -> np.ndarray:
-    distance = np.arange(side) - (side - 1) / 2
+def _bell(side: int, sigma: float, middle: float | None = None) -> np.ndarray:
+    distance = np.arange(side) - ((side - 1) / 2 if middle is None else middle)
     bell = np.exp(-0.5 * (distance / sigma) ** 2)
     return np.asarray(bell / bell.max())

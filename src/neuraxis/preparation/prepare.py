@@ -17,9 +17,10 @@ from neuraxis.errors import DataError
 from neuraxis.hardware import usable_cores
 from neuraxis.preparation import steps
 from neuraxis.preparation.estimate import estimate_needs, refuse_too_little_room, room_for_jobs_gb
-from neuraxis.preparation.normalise import normalise
+from neuraxis.preparation.normalise import head_of, normalise
 from neuraxis.preparation.prepared import Prepared
 from neuraxis.preparation.store import Store
+from neuraxis.preparation.turn import Turn
 from neuraxis.processes import Job
 from neuraxis.progress import Progress, Silent
 from neuraxis.recipe.preparation import PreparationRecipe
@@ -38,7 +39,7 @@ def prepare_volume(
     label: np.ndarray | None = None,
     labels: Labels | None = None,
 ) -> Prepared:
-    """Crop, resample and normalise a scan.
+    """Turn, crop, resample and normalise a scan.
 
     Args:
         volume: (C, X, Y, Z), its channels in the order of `channels`.
@@ -49,13 +50,18 @@ def prepare_volume(
     """
     if volume.channels != len(channels):
         raise ValueError(f"{volume.channels} channels were given where {', '.join(channels)} are needed.")
-    way = steps.plan_way(volume.array, volume.grid, recipe)
+    turn = Turn.of(volume.stored, recipe)
+    array = turn.apply(volume.array)
+    way = steps.plan_way(array, turn.grid(volume.grid), recipe, turn)
+    boxes = steps.cut(array, way)
+    inside = head_of(boxes) if "zscore_head" in recipe.normalisation.values() else None
     image = np.empty((len(channels), *way.shape), np.float32)
-    for box, name, out in zip(steps.cut(volume.array, way), channels, image, strict=True):
-        out[...] = steps.resample(normalise(box, name, recipe)[None], way, recipe.image_order)[0]
+    for box, name, out in zip(boxes, channels, image, strict=True):
+        normalised = normalise(box, name, recipe, inside)[None]
+        out[...] = steps.resample(normalised, way, recipe.image_order, recipe.clip_overshoot)[0]
     if label is None or labels is None:
         return Prepared(image, way)
-    resampled = steps.resample_target(steps.cut(label, way), way, recipe.label_order)
+    resampled = steps.resample_target(steps.cut(turn.apply(label), way), way, recipe.label_order)
     blocks = [labels.encode(resampled[rows]) for rows in blocks_of_rows(resampled)]  # it takes eight bytes a voxel
     return Prepared(image, way, np.concatenate(blocks, axis=1))
 
@@ -128,7 +134,7 @@ def prepare_dataset(
         stage.advance(len(dataset.cases) - len(open_cases))
         for done in results:
             stage.advance(note=done)
-        store.settle([case.id for case in open_cases])
+        store.settle([case.id for case in dataset.cases])  # those of an earlier call that was killed, too
     return store
 
 

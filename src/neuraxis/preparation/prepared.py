@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from neuraxis.preparation.turn import NO_TURN, Turn
 from neuraxis.recipe.preparation import Interpolation
 from neuraxis.volume.grid import Grid
 from neuraxis.volume.interpolation import Order
@@ -17,15 +18,17 @@ Triple = tuple[int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class WayBack:
-    """How a prepared array was cut and resampled, so that a result returns to the scan's canonical grid.
+    """How a scan was turned, cut and resampled, so that a result returns to its canonical grid.
 
     Attributes:
-        source: the scan's canonical grid.
+        source: the scan's grid, turned to the network's axes.
         crop_start: first voxel of the box that was kept.
         crop_shape: size of that box.
         shape: its size after resampling; the shape of the prepared arrays.
         thick_axis: the axis of thick slices, or None.
         thick_across: how values are interpolated along it, there and back.
+        turn: how the axes of `source` and of all above lie in the scan's.
+        thick_axis_back: the axis of thick slices on the way back.
     """
 
     source: Grid
@@ -34,6 +37,8 @@ class WayBack:
     shape: Triple
     thick_axis: int | None = None
     thick_across: Interpolation = "nearest"
+    turn: Turn = NO_TURN
+    thick_axis_back: int | None = None
 
     @property
     def grid(self) -> Grid:
@@ -48,8 +53,16 @@ class WayBack:
 
     def orders(self, order: Order) -> Orders:
         """Return the order of interpolation along each axis: `order`, but across thick slices that which is chosen."""
+        return self._orders(order, self.thick_axis)
+
+    @property
+    def orders_back(self) -> Orders:
+        """The order of interpolation along each axis on the way back: linear, but across thick slices as chosen."""
+        return self._orders(1, self.thick_axis_back)
+
+    def _orders(self, order: Order, thick_axis: int | None) -> Orders:
         across: Order = 0 if self.thick_across == "nearest" else 1
-        x, y, z = (min(order, across) if axis == self.thick_axis else order for axis in range(3))
+        x, y, z = (min(order, across) if axis == thick_axis else order for axis in range(3))
         return x, y, z
 
     def to_dict(self) -> dict[str, Any]:
@@ -62,6 +75,8 @@ class WayBack:
             "shape": list(self.shape),
             "thick_axis": self.thick_axis,
             "thick_across": self.thick_across,
+            "turn": asdict(self.turn),
+            "thick_axis_back": self.thick_axis_back,
         }
 
     @classmethod
@@ -70,7 +85,8 @@ class WayBack:
         source = Grid(tuple(content["source_shape"]), np.array(content["source_affine"]))
         start, cropped, shape = (tuple(content[name]) for name in ("crop_start", "crop_shape", "shape"))
         axis, across = content.get("thick_axis"), content.get("thick_across", "nearest")
-        return cls(source, start, cropped, shape, axis, across)
+        turn = Turn(**{name: tuple(values) for name, values in content.get("turn", {}).items()})
+        return cls(source, start, cropped, shape, axis, across, turn, content.get("thick_axis_back", axis))
 
 
 @dataclass(frozen=True, eq=False)

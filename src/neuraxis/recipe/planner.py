@@ -22,14 +22,13 @@ from neuraxis.recipe.candidates import (
     BATCH_2D,
     Candidate,
     Cases,
-    by,
     plan_cascade,
     plan_flat,
     plan_full,
     plan_low,
     share,
 )
-from neuraxis.recipe.demand import read_demand
+from neuraxis.recipe.demand import by, read_demand
 from neuraxis.recipe.recipe import Recipe
 from neuraxis.recipe.spacing import ANISOTROPIC, LOW_BELOW, target_spacing
 from neuraxis.recipe.wishes import Wishes, leaves, look_up, overlay, resolve
@@ -71,13 +70,14 @@ class _Planner:
         self.reasons: dict[str, str] = {}
 
     def plan(self) -> Plan:
+        self._refuse_imported()
         self._crop()
         candidates = self._candidates()
         chosen = self._choose_candidate(candidates)
         self._resampling(chosen)
         self._normalisation()
         self._patches_and_network(chosen)
-        self._augmentation(chosen)
+        self._augmentation()
         self._splits()
         recipe = resolve(overlay(self.decided, self.wishes))
         wished = {key: WISHED for key in leaves(self.wishes) if key not in ("name", "summary")}
@@ -223,7 +223,16 @@ class _Planner:
 
     # --- augmentation and splits ---
 
-    def _augmentation(self, chosen: Candidate) -> None:
+    def _refuse_imported(self) -> None:
+        """Refuse what only imported models have: the plan is made on canonical axes."""
+        for key, usual in (("orientation", "canonical"), ("axes", [0, 1, 2])):
+            wish = look_up(self.wishes, f"preparation.{key}")
+            if wish is not None and wish != usual:
+                raise RecipeError(f"preparation.{key} is for imported models; training works on canonical axes.")
+        if 0 in (look_up(self.wishes, "preparation.spacing_mm") or ()):
+            raise RecipeError("preparation.spacing_mm is 0 along an axis; training needs a spacing. Set it, or none.")
+
+    def _augmentation(self) -> None:
         preset = look_up(self.wishes, "augmentation.preset") or "light"
         stated = PRESETS.get(preset, {})
         spacing = self.decided["preparation"]["spacing_mm"]

@@ -6,10 +6,12 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from neuraxis.recipe.part import Part
+from neuraxis.recipe.part import Axis, Part
 from neuraxis.volume.intensity import NYUL_PERCENTILES
 
-Normalisation = Literal["zscore", "zscore_nonzero", "ct", "percentile", "nyul", "none"]
+Normalisation = Literal[
+    "zscore", "zscore_nonzero", "zscore_head", "ct", "percentile", "nyul", "range", "picture", "none"
+]
 Interpolation = Literal["nearest", "linear"]
 
 
@@ -26,11 +28,13 @@ class PreparationRecipe(Part):
     """From the scan to what the network sees.
 
     Attributes:
-        spacing_mm: every case is resampled to this spacing.
+        spacing_mm: every case is resampled to this spacing; 0 along an axis keeps the scan's own.
         crop: "nonzero" cuts away the border where every channel is 0.
         normalisation: channel to rule. "zscore": the image's own mean and SD; "zscore_nonzero": the same over
-            non-zero voxels, the rest stays 0; "ct": clip and scale by `intensity`; "percentile": the image's 0.5th
-            to 99.5th percentile to 0..1; "nyul": the image's histogram onto the one in `landmarks`; "none".
+            non-zero voxels, the rest stays 0; "zscore_head": the same over all voxels in which any channel is not
+            zero, and holes within them; "ct": clip and scale by `intensity`; "percentile": the image's 0.5th to
+            99.5th percentile to 0..1; "nyul": the image's histogram onto the one in `landmarks`; "range": lowest to
+            highest value to 0..1; "picture": 0..255 to 0..1; "none".
         intensity: statistics of the channels whose rule is "ct".
         landmarks: standard scale of the channels whose rule is "nyul": its values at the percentiles 1, 10, 20, ...,
             90, 99 of the foreground.
@@ -40,6 +44,12 @@ class PreparationRecipe(Part):
         thick_ratio: a scan whose voxels (or whose `spacing_mm`) are more than this many times as long along one axis
             as along the shortest has thick slices: `thick_across` interpolates along that axis. 0: never.
         thick_across: how to interpolate across thick slices.
+        clip_overshoot: whether cubic values beyond those of the scan (of the slice, where slices are thick) are
+            brought back to them.
+        orientation: "canonical" works on axes to the right, front and head; "stored" on those of the file. For
+            imported models; the planner knows the first alone.
+        axes: the scan's axes in the network's order; `spacing_mm` and all that follows is in that order. For imported
+            models.
     """
 
     spacing_mm: tuple[float, float, float]
@@ -51,11 +61,16 @@ class PreparationRecipe(Part):
     label_order: Interpolation = "nearest"
     thick_ratio: float = 0.0
     thick_across: Interpolation = "nearest"
+    clip_overshoot: bool = False
+    orientation: Literal["canonical", "stored"] = "canonical"
+    axes: tuple[Axis, Axis, Axis] = (0, 1, 2)
 
     @model_validator(mode="after")
     def _consistent(self) -> PreparationRecipe:
-        if min(self.spacing_mm) <= 0:
-            raise ValueError("spacing_mm must be positive")
+        if min(self.spacing_mm) < 0 or not any(self.spacing_mm):
+            raise ValueError("spacing_mm must be positive, or 0 along an axis that keeps the scan's own")
+        if sorted(self.axes) != [0, 1, 2]:
+            raise ValueError("axes must name each of 0, 1 and 2 once")
         if self.thick_ratio and self.thick_ratio < 1:
             raise ValueError("thick_ratio must be 0 (never) or at least 1")
         for rule, key, known in (("ct", "intensity", self.intensity), ("nyul", "landmarks", self.landmarks)):

@@ -21,6 +21,7 @@ from neuraxis.recipe.part import Axis, Part
 from neuraxis.recipe.preparation import PreparationRecipe
 
 Triple = tuple[int, int, int]
+Arithmetic = Literal["neuraxis", "nnunet"]
 
 
 def _can_be_trained(configuration: Any) -> Any:
@@ -147,10 +148,13 @@ class InferenceRecipe(Part):
     Attributes:
         overlap: share of a window's side that the next one covers again, in [0, 0.9].
         mirror_axes: axes along which the window is also predicted mirrored; the mean is taken.
+        arithmetic: "neuraxis" adds windows up in float32 and averages and interpolates probabilities; "nnunet" does as
+            nnU-Net's predictor, to the voxel: float16 sums, and logits averaged over folds and interpolated.
     """
 
     overlap: float = Field(0.5, ge=0, le=0.9)
     mirror_axes: tuple[Axis, ...] = ()
+    arithmetic: Arithmetic = "neuraxis"
 
 
 class Recipe(Part):

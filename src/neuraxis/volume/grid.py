@@ -40,10 +40,16 @@ class Grid:
         object.__setattr__(self, "shape", tuple(int(size) for size in self.shape))
 
     @property
+    def exact_spacing_mm(self) -> tuple[float, float, float]:
+        """The spacing with every digit that the affine has: what decides where a number of voxels is rounded."""
+        x, y, z = np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0))
+        return float(x), float(y), float(z)
+
+    @property
     def spacing_mm(self) -> tuple[float, float, float]:
         """Distance between neighbouring voxels along each axis, in mm."""
-        x, y, z = np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0)).round(6)
-        return float(x), float(y), float(z)
+        x, y, z = (round(step, 6) for step in self.exact_spacing_mm)
+        return x, y, z
 
     @property
     def voxel_ml(self) -> float:

@@ -35,7 +35,7 @@ def axis_matrix(old: int, new: int, order: Order) -> np.ndarray:
     Args:
         old: voxels before.
         new: voxels after.
-        order: 0 for the nearest voxel (the lower one where two are as near), 1 for linear, 3 for cubic B-splines.
+        order: 0 for the nearest voxel (the upper one where two are as near), 1 for linear, 3 for cubic B-splines.
     """
     if order not in (0, 1, 3):
         raise ValueError(f"Images are interpolated with order 0, 1 or 3, not {order}.")
@@ -55,9 +55,9 @@ def axis_matrix(old: int, new: int, order: Order) -> np.ndarray:
 
 
 def nearest_voxels(old: int, new: int) -> np.ndarray:
-    """Return for each of `new` voxels the nearest of `old` over the same length; the lower of two as near."""
-    positions = (np.arange(new) + 0.5) * (old / new) - 0.5
-    nearest: np.ndarray = np.clip(np.floor(positions + 0.5 - 1e-9), 0, old - 1).astype(np.intp)
+    """Return for each of `new` voxels the nearest of `old` over the same length; the upper of two as near, as scipy."""
+    positions = (old / new) * (np.arange(new) + 0.5) - 0.5
+    nearest: np.ndarray = np.clip(np.floor(positions + 0.5), 0, old - 1).astype(np.intp)
     return nearest
 
 

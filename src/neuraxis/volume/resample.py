@@ -22,13 +22,17 @@ _TIE = 1e-5  # weights that differ by less are equal: rounding must not decide
 _SLAB = 32
 
 
-def resample_image(array: np.ndarray, shape: Shape, order: Order | Orders = 3) -> np.ndarray:
+def resample_image(
+    array: np.ndarray, shape: Shape, order: Order | Orders = 3, clip_overshoot: bool = False
+) -> np.ndarray:
     """Interpolate an image (C, X, Y, Z) to (C, *shape).
 
     Args:
         array: any real dtype.
         shape: the new number of voxels along each axis.
         order: 3 for cubic B-splines, 1 for linear, 0 for the nearest voxel; one for all axes or one for each.
+        clip_overshoot: whether cubic values beyond those of the channel are brought back to them; where an axis has
+            order 0, beyond those of the slice across it.
 
     Returns:
         float32; equal to `scipy.ndimage.zoom(..., order, mode="nearest", grid_mode=True)` within rounding. Cubic
@@ -36,10 +40,11 @@ def resample_image(array: np.ndarray, shape: Shape, order: Order | Orders = 3) -
     """
     orders = _orders(order)
     if len(array) == 1 and array.shape[1:] != shape:
-        return _separable(np.ascontiguousarray(array, dtype=np.float32), shape, orders)
+        return _resampled(np.ascontiguousarray(array, dtype=np.float32), shape, orders, clip_overshoot)
     result = np.empty((len(array), *shape), np.float32)
     for channel, out in zip(array, result, strict=True):  # one by one: what lies between the axes takes room
-        out[...] = _separable(np.ascontiguousarray(channel, dtype=np.float32)[None], shape, orders)[0]
+        one = np.ascontiguousarray(channel, dtype=np.float32)[None]
+        out[...] = _resampled(one, shape, orders, clip_overshoot)[0]
     return result
 
 
@@ -97,8 +102,12 @@ def resample_labels(array: np.ndarray, shape: Shape, order: Order | Orders = 0) 
 
 
 def shape_at_spacing(shape: Shape, old_mm: tuple[float, ...], new_mm: tuple[float, ...]) -> Shape:
-    """Return the number of voxels that cover the same box at another spacing, at least 1 along each axis."""
-    x, y, z = (max(1, round(size * old / new)) for size, old, new in zip(shape, old_mm, new_mm, strict=True))
+    """Return the number of voxels that cover the same box at another spacing, at least 1 along each axis.
+
+    Along an axis whose new spacing is 0 it stays.
+    """
+    steps = zip(shape, old_mm, new_mm, strict=True)
+    x, y, z = (max(1, round(old / new * size)) if new else size for size, old, new in steps)
     return x, y, z
 
 
@@ -124,6 +133,17 @@ def thick_axis(old_mm: Spacing, new_mm: Spacing, ratio: float) -> int | None:
 
 def _orders(order: Order | Orders) -> Orders:
     return order if isinstance(order, tuple) else (order, order, order)
+
+
+def _resampled(array: np.ndarray, shape: Shape, orders: Orders, clip_overshoot: bool) -> np.ndarray:
+    result = _separable(array, shape, orders)
+    if clip_overshoot and 3 in orders and result is not array:
+        within = tuple(1 + axis for axis in range(3) if orders[axis])
+        low, high = array.min(axis=within, keepdims=True), array.max(axis=within, keepdims=True)
+        x, y, z = (new if order == 0 else 1 for new, order in zip(shape, orders, strict=True))
+        limits = (_separable(limit, (x, y, z), orders) for limit in (low, high))
+        np.clip(result, *limits, out=result)
+    return result
 
 
 def _separable(array: np.ndarray, shape: Shape, orders: Orders) -> np.ndarray:
