@@ -20,10 +20,12 @@ WORKERS = {"default workers (3 + 3)": (3, 3), "1 + 1 workers": (1, 1), "no worke
 
 @dataclass(frozen=True)
 class Peer:
-    """nnU-Net's virtual environment, and the folder with its data and model (inside it unless named)."""
+    """nnU-Net's virtual environment, the folder with its data and model, and its dataset (the hippocampus)."""
 
     venv: Path
     folder: Path
+    number: int = NUMBER
+    name: str = NAME
 
     def env(self, threads: int) -> dict[str, str]:
         """Return the environment of its commands."""
@@ -40,18 +42,22 @@ class Peer:
     @property
     def checkpoint(self) -> Path:
         """Where its trained network lies."""
-        model = "nnUNetTrainer__nnUNetPlans__3d_fullres"
-        return self.folder / "results" / NAME / model / "fold_0" / "checkpoint_final.pth"
+        return self.model / "fold_0" / "checkpoint_final.pth"
+
+    @property
+    def model(self) -> Path:
+        """The folder of its trained model."""
+        return self.folder / "results" / self.name / "nnUNetTrainer__nnUNetPlans__3d_fullres"
 
     def predict(self, images: Path, into: Path, workers: tuple[int, int], mirror: bool = False) -> list[str | Path]:
         """Return the command that segments every case of a folder; its default is to mirror."""
-        where = ["-i", images, "-o", into, "-d", str(NUMBER), "-c", "3d_fullres", "-f", "0"]
+        where = ["-i", images, "-o", into, "-d", str(self.number), "-c", "3d_fullres", "-f", "0"]
         how = ["-device", "cpu", "-npp", str(workers[0]), "-nps", str(workers[1])]
         return [self.venv / "bin" / "nnUNetv2_predict", *where, *how, *([] if mirror else ["--disable_tta"])]
 
     def train(self, *options: str) -> list[str | Path]:
         """Return the command that trains fold 0; see `_train_peer.py` for its options."""
-        return [self.venv / "bin" / "python", Path(__file__).with_name("_train_peer.py"), str(NUMBER), *options]
+        return [self.venv / "bin" / "python", Path(__file__).with_name("_train_peer.py"), str(self.number), *options]
 
 
 def make_model(peer: Peer, data: Path, threads: int) -> None:
@@ -64,11 +70,16 @@ def make_model(peer: Peer, data: Path, threads: int) -> None:
     """
     ids = [image.name.removesuffix(".nii.gz") for image in sorted((data / "imagesTr").glob("[!.]*.nii.gz"))[:CASES]]
     write_raw(peer.folder / "raw" / NAME, data, ids)
+    train_model(peer, threads, STEPS)
+
+
+def train_model(peer: Peer, threads: int, steps: int) -> None:
+    """Plan, preprocess and train for a few steps on the raw dataset that is there."""
     (peer.folder / "results").mkdir(parents=True, exist_ok=True)
     env = {**peer.env(threads), "nnUNet_n_proc_DA": str(threads), "nnUNet_def_n_proc": str(threads)}
     plan = peer.venv / "bin" / "nnUNetv2_plan_and_preprocess"
-    run_tree([plan, "-d", str(NUMBER), "-c", "3d_fullres", "-np", "1", "-npfp", "1"], env)
-    run_tree(peer.train("--iterations", str(STEPS), "--threads", str(threads)), {**env, "nnUNet_n_proc_DA": "0"})
+    run_tree([plan, "-d", str(peer.number), "-c", "3d_fullres", "-np", "1", "-npfp", "1"], env)
+    run_tree(peer.train("--iterations", str(steps), "--threads", str(threads)), {**env, "nnUNet_n_proc_DA": "0"})
 
 
 def write_raw(folder: Path, data: Path, ids: Sequence[str]) -> None:

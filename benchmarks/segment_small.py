@@ -1,9 +1,10 @@
 """Segmenting one hippocampus case, whole process: `neuraxis segment` beside `nnUNetv2_predict`.
 
-Run: python benchmarks/segment_small.py [--peer DIR [--make-peer-model]]. Both get the same case, network (nnU-Net's
-plan for this set: 32-64-128-256 channels, windows of 40 x 56 x 40), overlap and threads, and no mirroring; runs are
-interleaved. The weights are those of few training steps or none, on which the time does not depend. nnU-Net runs at
-its default and at other numbers of worker processes; the best counts. Goal (DESIGN): 1/10 of its wall time.
+Run: python benchmarks/segment_small.py [--peer DIR [--make-peer-model]]. Both run the same checkpoint, which nnU-Net
+trained for a few steps (its plan for this set: 32-64-128-256 channels, windows of 40 x 56 x 40) and
+`neuraxis bundle import` turned into a bundle; without a peer ours was never trained. Time does not depend on weights.
+Both get the same case and threads, and do not mirror; runs are interleaved. nnU-Net runs at its default and at other
+numbers of worker processes; the best counts. Goal (DESIGN): 1/10 of its wall time.
 """
 
 from __future__ import annotations
@@ -12,83 +13,40 @@ import argparse
 import functools
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from _measure import Cost, interleave, machine, median, peak_tree_gb, run_tree, table, threads_env, versions
+from _measure import Cost, interleave, machine, median, versions
 from _model import DATA, find_scan, write_model
-from _peer import CASES, HOW_TO_GET, WORKERS, Peer, make_model
+from _peer import CASES, HOW_TO_GET, Peer, make_model
+from _segmenting import Job, best_of_theirs, our_job, peer_jobs, show_agreement, show_costs, show_goal
+
+import neuraxis as nx
 
 WARM, COLD, FP32 = "neuraxis, compiled before", "neuraxis, first use of the model", "neuraxis, compiled before, fp32"
-Command = list[str | Path]
 
 
-@dataclass(frozen=True)
-class Job:
-    """One row of the table: a command, its environment, and what must not be there when it starts."""
-
-    command: Command
-    env: dict[str, str]
-    remove: tuple[Path, ...]
-
-    def clear(self) -> None:
-        """Remove what an earlier run left."""
-        for place in self.remove:
-            shutil.rmtree(place, ignore_errors=True)
-
-    def run(self) -> Cost:
-        """Run it once, from a clean start."""
-        self.clear()
-        return run_tree(self.command, self.env)
-
-    def peak_gb(self) -> float:
-        """Run it once more and look at its memory."""
-        self.clear()
-        return peak_tree_gb(self.command, self.env)
-
-
-def our_jobs(scan: Path, model: Path, folder: Path, threads: int) -> dict[str, Job]:
-    """Return our rows; each has a home of its own, where the caches are."""
-    jobs = {}
-    for place, (name, options) in enumerate({COLD: [], WARM: [], FP32: ["--precision", "fp32"]}.items()):
-        home, into = folder / f"home-{place}", folder / f"ours-{place}"
-        home.mkdir()
-        program = Path(sys.executable).with_name("neuraxis")
-        command: Command = [program, "segment", scan, "--model", model, "--into", into, "--quiet", *options]
-        caches = (home / ".cache",) if name == COLD else ()
-        jobs[name] = Job(command, {**threads_env(threads), "HOME": str(home)}, (into, *caches))
-    return jobs
-
-
-def peer_jobs(peer: Peer, scan: Path, folder: Path, threads: int) -> dict[str, Job]:
+def jobs_of(scan: Path, peer: Peer | None, folder: Path, threads: int) -> dict[str, Job]:
+    """Return every row."""
     images = folder / "images"
     images.mkdir()
     shutil.copyfile(scan, images / f"{scan.name.removesuffix('.nii.gz')}_0000.nii.gz")
-    jobs = {}
-    for place, (name, workers) in enumerate(WORKERS.items()):
-        into = folder / f"theirs-{place}"
-        jobs[f"nnU-Net, {name}"] = Job(peer.predict(images, into, workers), peer.env(threads), (into,))
-    return jobs
-
-
-def report(costs: dict[str, list[Cost]], peaks: dict[str, float]) -> None:
-    walls = {name: median([cost.wall_s for cost in runs]) for name, runs in costs.items()}
-    cpus = {name: median([cost.cpu_s for cost in runs]) for name, runs in costs.items()}
-    best = min((name for name in costs if name.startswith("nnU-Net")), key=walls.__getitem__, default="")
-    rows = []
-    for name, runs in costs.items():
-        spread = f"{min(cost.wall_s for cost in runs):.2f}-{max(cost.wall_s for cost in runs):.2f}"
-        ratios = [f"1/{theirs[best] / theirs[name]:.1f}" if best else "" for theirs in (walls, cpus)]
-        if name.startswith("nnU-Net"):
-            ratios = ["1", "1"] if name == best else ["", ""]
-        rows.append([name, f"{walls[name]:.2f}", spread, f"{cpus[name]:.2f}", f"{peaks[name]:.2f}", *ratios])
-    print(table(("whole process", "wall s", "from-to", "CPU s", "peak GiB", "of best wall", "of its CPU"), rows))
-    if best:
-        won = walls[WARM] <= walls[best] / 10
-        print(f"\ngoal: 1/10 of nnU-Net's best wall with a model compiled before: {'reached' if won else 'missed'}")
+    model = folder / "timing.nxb"
+    if peer:
+        nx.import_bundle(peer.model, model)
+    else:
+        write_model(model)
+    rows: dict[str, tuple[list[str], bool]] = {
+        COLD: ([], True),
+        WARM: ([], False),
+        FP32: (["--precision", "fp32"], False),
+    }
+    jobs = {
+        name: our_job(images, model, folder / f"ours-{place}", threads, ["--no-mirror", *options], forgets)
+        for place, (name, (options, forgets)) in enumerate(rows.items())
+    }
+    return jobs | (peer_jobs(peer, images, folder, threads) if peer else {})
 
 
 def options() -> argparse.Namespace:
@@ -109,13 +67,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="neuraxis-bench-") as name:
         folder = Path(name)
         scan = find_scan(wanted.scan, folder)
-        jobs = our_jobs(scan, write_model(folder / "timing.nxb"), folder, threads)
-        jobs |= peer_jobs(peer, scan, folder, threads) if peer else {}
+        jobs = jobs_of(scan, peer, folder, threads)
         print(versions("neuraxis", "openvino", "numpy"), *([peer.versions()] if peer else []), sep="; beside ")
         print(f"{machine(threads)}\n{scan.name}, medians of {wanted.repeats} runs of each in turn\n", flush=True)
         peaks = {row: job.peak_gb() for row, job in jobs.items()}  # the first runs also fill the caches
         work: dict[str, Callable[[], Cost]] = {row: functools.partial(job.run) for row, job in jobs.items()}
-        report(interleave(work, wanted.repeats), peaks)
+        costs = interleave(work, wanted.repeats)
+        show_costs(costs, peaks)
+        if best := best_of_theirs(costs):
+            print()
+            show_agreement(jobs, best)
+            ours, theirs = (median([cost.wall_s for cost in costs[row]]) for row in (WARM, best))
+            print()
+            show_goal("wall with a model compiled before", ours, theirs, 10)
     if not peer:
         print(f"\nnnU-Net's rows: {HOW_TO_GET}")
 

@@ -185,7 +185,7 @@ DICE = [0.86, 0.87, 0.88, 0.89, 0.90]
 
 def test_a_row_says_who_how_long_how_good_and_how_to_get_it_again() -> None:
     tables = page_tables([result("neuraxis", 10, 3, DICE)])
-    row = "| neuraxis | 10 | 3 | 600 | 1000 | 1000 | **0.8800** | 0.8900 | 0.8700 | 1.25 | neuraxis 1.0 |"
+    row = "| neuraxis | Abacus 3 | 10 | 3 | 600 | 1000 | 1000 | **0.8800** | 0.8900 | 0.8700 | 1.25 | neuraxis 1.0 |"
     assert f"{row} `run --who neuraxis --minutes 10 --seed 3 --into r` |" in tables
     assert "n = 5 held-out cases of fold 0, split `a56af0df`" in tables
     assert "Abacus 3, 2 cores" in tables
@@ -205,8 +205,25 @@ def test_a_verdict_holds_the_margin_against_the_spread_of_seeds() -> None:
     seeds = [result("neuraxis", 30, 0, better), result("neuraxis", 30, 1, [value + 0.01 for value in better])]
     theirs = [result("nnunet", 30, 0, DICE), result("nnunet", 30, 1, DICE)]
     tables = page_tables([*seeds, *theirs])
-    assert "| 30 | 0.9050 | 0.8800 | 2, 2 | 0.0100 | +0.0250 | +0.0250 to +0.0250 | 0.062 | neuraxis leads |" in tables
+    assert (
+        "| Abacus 3 | 30 | 0.9050 | 0.8800 | 2, 2 | 0.0100 | +0.0250 | +0.0250 to +0.0250 | 0.062 | neuraxis leads |"
+        in tables
+    )
     assert "Goal: mean Dice of at least 0.89 within 30 minutes: reached (lowest seed 0.9000)." in tables
+
+
+def test_rows_of_different_processors_are_never_compared(tmp_path: Path) -> None:
+    other = {"processor": "Abacus(R) 4 Processor", "cores_used": 2, "memory_gb": 23.5}
+    rows = [result("neuraxis", 10, 0, DICE, machine=other), result("nnunet", 10, 0, DICE)]
+    for place, row in zip(("a", "b"), rows, strict=True):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / f"{row['who']}-10m-seed0.json").write_text(json.dumps(row))
+
+    tables = page_tables(read_results(tmp_path))
+
+    assert "| neuraxis | Abacus 4 | 10 |" in tables
+    assert "| nnU-Net | Abacus 3 | 10 |" in tables
+    assert "verdict" not in tables
 
 
 @pytest.mark.parametrize(
@@ -233,8 +250,8 @@ def test_settings_that_differ_stand_side_by_side_without_the_steps() -> None:
 
 def test_results_of_different_splits_are_not_put_into_one_table(tmp_path: Path) -> None:
     other = {"held_out": 5, "split_hash": "b"}
-    for name, content in {"a": result("neuraxis", 10, 0, DICE), "b": result("nnunet", 10, 0, DICE, data=other)}.items():
-        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    for content in (result("neuraxis", 10, 0, DICE), result("nnunet", 10, 0, DICE, data=other)):
+        (tmp_path / f"{content['who']}-10m-seed0.json").write_text(json.dumps(content))
     with pytest.raises(SystemExit, match="2 splits"):
         read_results(tmp_path)
 

@@ -23,16 +23,20 @@ Result = dict[str, Any]
 
 
 def read_results(folder: Path) -> list[Result]:
-    """Read a folder's result files, which must be of one split; sorted by budget, program and seed.
+    """Read the result files of a folder and those below, which must be of one split.
+
+    They are sorted by processor, budget, program and seed; rows of different processors are never compared.
 
     Raises:
         SystemExit: they were made on different cases or folds.
     """
-    found = [read_json(path) for path in sorted(folder.glob("*.json")) if not path.name.startswith(f"{THEIRS}-workers")]
+    apart = ("inner", "first-")  # trials, and rows of a part of the cases
+    files = [path for path in sorted(folder.rglob("*m-seed*.json")) if not path.parent.name.startswith(apart)]
+    found = [read_json(path) for path in files]
     splits = {(result["data"]["split_hash"], result["fold"]) for result in found}
     if len(splits) > 1:
         raise SystemExit(f"{folder}: holds results of {len(splits)} splits. Keep them in folders of their own.")
-    return sorted(found, key=lambda result: (result["minutes"], result["who"] != OURS, result["seed"]))
+    return sorted(found, key=lambda one: (*_kind(one), one["who"] != OURS, one["seed"]))
 
 
 def page_tables(results: Sequence[Result]) -> str:
@@ -46,7 +50,8 @@ def page_tables(results: Sequence[Result]) -> str:
 def row_table(results: Sequence[Result]) -> str:
     """Return a table with a line for every result."""
     structures = [name for name in results[0]["scores"]["dice"] if name != "mean"]
-    before, after = ["who", "min", "seed", "wall s", "CPU s", "steps", "mean Dice"], ["HD95 mm", "version", "command"]
+    before = ["who", "processor", "min", "seed", "wall s", "CPU s", "steps", "mean Dice"]
+    after = ["HD95 mm", "version", "command"]
     lines = [_row_cells(number, result, structures) for number, result in enumerate(results, 1)]
     return markdown([*before, *structures, *after], lines)
 
@@ -55,6 +60,7 @@ def _row_cells(number: int, result: Result, structures: Sequence[str]) -> list[s
     dice, mark = result["scores"]["dice"], f" [{number}]" if doubts_of(result) else ""
     return [
         NAMES.get(result["who"], result["who"]) + mark,
+        processor_of(result),
         f"{result['minutes']:g}",
         str(result["seed"]),
         f"{result['wall_s']:.0f}",
@@ -95,24 +101,25 @@ def doubts_of(result: Result) -> list[str]:
 
 
 def verdict_table(results: Sequence[Result]) -> str:
-    """Return for each budget that both have: means, spread of seeds, margin with interval, test, verdict."""
+    """Return for each processor and budget that both have: means, spread of seeds, margin, test, verdict."""
     compared = [line for line in map(_Budget, _budgets(results)) if line.ours and line.theirs]
     if not compared:
         return ""
     levels = holm([line.p for line in compared])
-    header = ["min", "neuraxis", "nnU-Net", "seeds", "spread of seeds", "margin", "95 % CI", "p", "verdict"]
+    found = ["neuraxis", "nnU-Net", "seeds", "spread of seeds", "margin", "95 % CI", "p", "verdict"]
+    header = ["processor", "min", *found]
     return markdown(header, [line.cells(level) for line, level in zip(compared, levels, strict=True)]) + (
         "\n\nSpread: the largest less the smallest mean Dice of a program's seeds, of the program where it is larger. "
         "Margin: mean over seeds, neuraxis less nnU-Net; its interval is a bootstrap over cases. p: Wilcoxon's "
-        "signed-rank test of the cases' mean Dice, corrected by Holm over the budgets."
+        "signed-rank test of the cases' mean Dice, corrected by Holm over the lines."
     )
 
 
 class _Budget:
-    """Both programs at one budget."""
+    """Both programs at one budget of one kind of processor."""
 
     def __init__(self, results: Sequence[Result]) -> None:
-        self.minutes = results[0]["minutes"]
+        self.processor, self.minutes = _kind(results[0])
         self.ours, self.theirs = ([dice_table(one["cases"]) for one in results if one["who"] == who] for who in NAMES)
         if self.ours and self.theirs:
             gained = np.mean(self.ours, axis=0) - np.mean(self.theirs, axis=0)
@@ -125,6 +132,7 @@ class _Budget:
         spread = max(max(ours) - min(ours), max(theirs) - min(theirs))
         several = min(len(ours), len(theirs)) > 1
         return [
+            self.processor,
             f"{self.minutes:g}",
             f"{np.mean(ours):.4f}",
             f"{np.mean(theirs):.4f}",
@@ -217,8 +225,16 @@ def put_into_page(page: Path, tables: str) -> None:
 
 
 def _budgets(results: Sequence[Result]) -> list[list[Result]]:
-    every = sorted({one["minutes"] for one in results})
-    return [[one for one in results if one["minutes"] == minutes] for minutes in every]
+    return [[one for one in results if _kind(one) == kind] for kind in sorted({_kind(one) for one in results})]
+
+
+def _kind(result: Result) -> tuple[str, float]:
+    return processor_of(result), result["minutes"]
+
+
+def processor_of(result: Result) -> str:
+    """Return a short name of a row's processor."""
+    return str(result["machine"]["processor"]).replace("(R)", "").removesuffix(" Processor")
 
 
 def _distance(value: float | None) -> str:
