@@ -18,6 +18,8 @@ from neuraxis._version import __version__
 
 if TYPE_CHECKING:
     from neuraxis.bundle.bundle import ModelBundle, open_bundle
+    from neuraxis.bundle.pull import pull_bundle
+    from neuraxis.bundle.registry import cite_bundle, list_bundles
     from neuraxis.dataset.case import Case
     from neuraxis.dataset.dataset import Dataset
     from neuraxis.dataset.finding import Finding
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from neuraxis.pipelines.fit import FitResult
     from neuraxis.pipelines.segment import SegmentOptions
     from neuraxis.pipelines.segment import segment as segment_files
-    from neuraxis.pipelines.verbs import check, fit, list_choices, plan, prepare, segment, train
+    from neuraxis.pipelines.verbs import check, fit, import_bundle, list_choices, plan, prepare, segment, train
     from neuraxis.recipe.planner import Plan
     from neuraxis.recipe.recipe import Recipe
     from neuraxis.volume.formats.nifti import read as read_volume
@@ -53,11 +55,13 @@ if TYPE_CHECKING:
 else:
     _PLACES = {
         **dict.fromkeys(("check", "fit", "list_choices", "plan"), "neuraxis.pipelines.verbs"),
-        **dict.fromkeys(("prepare", "segment", "train"), "neuraxis.pipelines.verbs"),
+        **dict.fromkeys(("import_bundle", "prepare", "segment", "train"), "neuraxis.pipelines.verbs"),
+        **dict.fromkeys(("cite_bundle", "list_bundles"), "neuraxis.bundle.registry"),
         "evaluate": "neuraxis.pipelines.evaluate:evaluate_folders",
         "examine_machine": "neuraxis.pipelines.doctor",
         "open_bundle": "neuraxis.bundle.bundle",
         "open_dataset": "neuraxis.dataset.layouts.recognise",
+        "pull_bundle": "neuraxis.bundle.pull",
         "read_volume": "neuraxis.volume.formats.nifti:read",
         "run_demo": "neuraxis.pipelines.demo",
         "segment_files": "neuraxis.pipelines.segment:segment",
@@ -124,14 +128,18 @@ __all__ = [
     "Volume",
     "__version__",
     "check",
+    "cite_bundle",
     "evaluate",
     "examine_machine",
     "fit",
+    "import_bundle",
+    "list_bundles",
     "list_choices",
     "open_bundle",
     "open_dataset",
     "plan",
     "prepare",
+    "pull_bundle",
     "read_volume",
     "run_demo",
     "segment",

@@ -14,12 +14,13 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.layouts.recognise import open_dataset
 from neuraxis.errors import UnknownName, UsageError
 from neuraxis.progress import Progress
+from neuraxis.registry import need
 
 if TYPE_CHECKING:
     from neuraxis.bundle.bundle import ModelBundle
@@ -60,6 +61,15 @@ class SegmentKeywords(TypedDict, total=False):
     overlap: float | None
     mirror_axes: tuple[int, ...] | None
     probabilities: bool
+
+
+class ImportKeywords(TypedDict, total=False):
+    """The options of `import_bundle`; see `neuraxis.bundle.nnunet.importing.ImportOptions`."""
+
+    configuration: str | None
+    folds: tuple[int, ...]
+    checkpoint: Literal["final", "best"]
+    overwrite: bool
 
 
 def fit(
@@ -209,6 +219,26 @@ def segment(
     bundle = open_bundle(model) if isinstance(model, str | Path) else model
     volume = _read_scan(scan, bundle.channels)
     return Predictor(bundle, PredictorOptions(**options)).predict(volume, progress)
+
+
+def import_bundle(source: Path | str, into: Path | str, **options: Unpack[ImportKeywords]) -> ModelBundle:
+    """Turn a model that nnU-Net 2 trained into a bundle that segments as nnU-Net does.
+
+    Args:
+        source: its folder of results, or the zip that nnU-Net exports.
+        into: `NAME.nxb`.
+        options: configuration, folds, checkpoint ("final" or "best"), overwrite.
+
+    Raises:
+        BundleError: it is no such model, unsafe, or cannot be imported exactly.
+        UsageError: a fold or configuration is not there, or `into` exists.
+        MissingExtra: torch is not installed.
+    """
+    need("torch", "train")
+    from neuraxis.bundle.bundle import open_bundle
+    from neuraxis.bundle.nnunet.importing import ImportOptions, import_nnunet
+
+    return open_bundle(import_nnunet(Path(source), Path(into), ImportOptions(**options)))
 
 
 def list_choices(kind: str = "") -> dict[str, dict[str, str]]:

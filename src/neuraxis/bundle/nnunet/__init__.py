@@ -1,0 +1,1 @@
+"""Models that nnU-Net trained: read, checked and turned into bundles."""

@@ -1,0 +1,121 @@
+"""From a trained model of nnU-Net to a bundle: the same weights, and a recipe that does what its predictor does."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from neuraxis.bundle.bundle import BundleParts, FoldFiles, write_bundle
+from neuraxis.bundle.card import Card
+from neuraxis.bundle.export import export_fold
+from neuraxis.bundle.nnunet.checkpoint import ours, read_checkpoint
+from neuraxis.bundle.nnunet.plans import Planned, Training, translate
+from neuraxis.bundle.nnunet.source import TrainedModel, choose, trained_models
+from neuraxis.errors import BundleError, UsageError
+from neuraxis.files import refuse_existing
+from neuraxis.networks.catalog import NETWORKS
+
+CITATION = "Isensee et al. 2021, nnU-Net, Nature Methods 18:203-211, doi:10.1038/s41592-020-01008-z"
+
+RAS = "turned to RAS+"
+OTHER_ORIENTATION = "Scans stored in another orientation than those it learned from may fare worse."
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """What is taken of a trained model.
+
+    Attributes:
+        configuration: which one, where several are there: "2d", "3d_fullres", "3d_lowres".
+        folds: which ones; empty for all.
+        checkpoint: "final", as nnU-Net predicts by default, or "best".
+        overwrite: whether an existing bundle may be replaced.
+    """
+
+    configuration: str | None = None
+    folds: tuple[int, ...] = ()
+    checkpoint: str = "final"
+    overwrite: bool = False
+
+
+def import_nnunet(source: Path, into: Path, options: ImportOptions | None = None) -> Path:
+    """Turn a trained model of nnU-Net 2 into a bundle.
+
+    Args:
+        source: its folder of results, or the zip that nnU-Net exports.
+        into: `NAME.nxb`.
+        options: what is taken of it.
+
+    Returns:
+        The bundle.
+
+    Raises:
+        BundleError: it is no such model, unsafe, or does what no recipe can say; nothing is written then.
+        UsageError: a fold or configuration is not there, or `into` exists.
+    """
+    options = options or ImportOptions()
+    refuse_existing(into, options.overwrite)
+    with trained_models(source, options.checkpoint) as models, tempfile.TemporaryDirectory(prefix="neuraxis-") as work:
+        model = choose(models, options.configuration)
+        chosen = _folds(model, options.folds)
+        planned: Planned | None = None
+        trainings: list[Training] = []
+        files: list[FoldFiles] = []
+        for fold in chosen:
+            path = model.checkpoints[fold]
+            name = f"{model.name}: {path.parent.name}/{path.name}"
+            checkpoint = read_checkpoint(path, name)
+            trainings.append(checkpoint.training)
+            if planned is None:
+                planned = translate(model.plans, model.dataset, checkpoint.training, model.name)
+            elif checkpoint.training.configuration != trainings[0].configuration:
+                other = f"{checkpoint.training.configuration}, not {trainings[0].configuration}"
+                raise BundleError(f"{name}: is of the configuration {other} as the first fold.")
+            files.append(_export(planned, checkpoint.weights, fold, Path(work), name))
+        if planned is None:
+            raise UsageError(f"{model.name}: no fold was chosen.")
+        card = _card(planned, model, trainings[0], tuple(chosen))
+        return write_bundle(BundleParts(card, tuple(files)), into, options.overwrite)
+
+
+def _folds(model: TrainedModel, wanted: tuple[int, ...]) -> list[int]:
+    lacking = sorted(set(wanted) - set(model.checkpoints))
+    if lacking:
+        known = ", ".join(map(str, model.checkpoints))
+        raise UsageError(f"{model.name}: has no fold {lacking[0]}. It has: {known}.")
+    return sorted(set(wanted) or model.checkpoints)
+
+
+def _export(planned: Planned, weights: dict[str, torch.Tensor], fold: int, work: Path, name: str) -> FoldFiles:
+    recipe = planned.recipe
+    build = NETWORKS.load(recipe.network.name)
+    with torch.device("meta"):  # shapes alone, until they are known to be those of the checkpoint
+        expected = build(
+            recipe.network.typed_options(), len(planned.channels), len(planned.labels.outputs)
+        ).state_dict()
+    found = ours(weights, expected, name)
+    network = build(recipe.network.typed_options(), len(planned.channels), len(planned.labels.outputs))
+    network.load_state_dict(found)
+    return export_fold(network, recipe, planned.channels, fold, work)
+
+
+def _card(planned: Planned, model: TrainedModel, training: Training, folds: tuple[int, ...]) -> Card:
+    preparation = planned.recipe.preparation
+    seen = "as their files store them" if preparation.orientation == "stored" else RAS
+    all_cases = " on all cases, none held out" if model.trained_on_all else ""
+    return Card(
+        name=planned.name,
+        summary=f"{training.trainer}, {training.epochs} epochs{all_cases}; imported from nnU-Net.",
+        labels=planned.labels,
+        channels=planned.channels,
+        modality=planned.modality,
+        recipe=planned.recipe,
+        folds=folds,
+        training_data=planned.data,
+        limits=(f"The network saw voxels {seen}.", *((OTHER_ORIENTATION,) if seen != RAS else ())),
+        licence=planned.licence,
+        citation="; ".join(text for text in (CITATION, planned.reference) if text),
+    )
