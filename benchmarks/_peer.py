@@ -11,7 +11,7 @@ from pathlib import Path
 from _measure import run_tree, threads_env
 
 HOW_TO_GET = "the peer is missing: ../shared/tools/peer-nnunet.sh DIR installs it, then add --peer DIR"
-CASES, STEPS = 20, 3
+CASES, STEPS, FOLDS = 20, 3, 5
 NUMBER = 4
 NAME = f"Dataset{NUMBER:03d}_Hippocampus"
 # preprocessing and export processes: nnU-Net's default, one each, none at all
@@ -79,6 +79,10 @@ def train_model(peer: Peer, threads: int, steps: int) -> None:
     env = {**peer.env(threads), "nnUNet_n_proc_DA": str(threads), "nnUNet_def_n_proc": str(threads)}
     plan = peer.venv / "bin" / "nnUNetv2_plan_and_preprocess"
     run_tree([plan, "-d", str(peer.number), "-c", "3d_fullres", "-np", "1", "-npfp", "1"], env)
+    ids = sorted(path.name.split(".")[0] for path in (peer.folder / "raw" / peer.name / "labelsTr").iterdir())
+    if len(ids) < FOLDS:  # it refuses to split so few
+        splits = peer.folder / "preprocessed" / peer.name / "splits_final.json"
+        splits.write_text(json.dumps([{"train": ids[1:], "val": ids[:1]}]), "utf-8")
     run_tree(peer.train("--iterations", str(steps), "--threads", str(threads)), {**env, "nnUNet_n_proc_DA": "0"})
 
 
