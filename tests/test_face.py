@@ -18,7 +18,7 @@ NAMES = {
     # verbs
     "open_dataset", "check", "plan", "prepare", "train", "fit", "segment", "segment_files", "evaluate", "write_report",
     "read_volume", "open_bundle", "list_choices", "examine_machine", "run_demo",
-    "import_bundle", "list_bundles", "pull_bundle", "cite_bundle",
+    "export_bundle", "import_bundle", "list_bundles", "pull_bundle", "cite_bundle",
     # types
     "Case", "Dataset", "Finding", "FitResult", "Grid", "Labels", "ModelBundle", "Plan", "Prediction", "Predictor",
     "PredictorOptions", "Recipe", "Scores", "SegmentOptions", "Volume",

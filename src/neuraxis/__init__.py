@@ -18,6 +18,7 @@ from neuraxis._version import __version__
 
 if TYPE_CHECKING:
     from neuraxis.bundle.bundle import ModelBundle, open_bundle
+    from neuraxis.bundle.exports.exporting import export_bundle
     from neuraxis.bundle.pull import pull_bundle
     from neuraxis.bundle.registry import cite_bundle, list_bundles
     from neuraxis.dataset.case import Case
@@ -59,6 +60,7 @@ else:
         **dict.fromkeys(("cite_bundle", "list_bundles"), "neuraxis.bundle.registry"),
         "evaluate": "neuraxis.pipelines.evaluate:evaluate_folders",
         "examine_machine": "neuraxis.pipelines.doctor",
+        "export_bundle": "neuraxis.bundle.exports.exporting",
         "open_bundle": "neuraxis.bundle.bundle",
         "open_dataset": "neuraxis.dataset.layouts.recognise",
         "pull_bundle": "neuraxis.bundle.pull",
@@ -131,6 +133,7 @@ __all__ = [
     "cite_bundle",
     "evaluate",
     "examine_machine",
+    "export_bundle",
     "fit",
     "import_bundle",
     "list_bundles",

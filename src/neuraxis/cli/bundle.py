@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from neuraxis.cli.bundle_export import export_model
 from neuraxis.cli.display import display
 from neuraxis.cli.options import SHOWN, Output, Overwrite
 from neuraxis.cli.printing import columns, number, show, show_json
@@ -17,7 +18,8 @@ from neuraxis.cli.scores import HEADER
 if TYPE_CHECKING:
     from neuraxis.bundle.bundle import ModelBundle
 
-bundle = App(name="bundle", help="Fetch, show, verify, cite or import a model file (.nxb).")
+bundle = App(name="bundle", help="Fetch, show, verify, cite, import or export a model file (.nxb).")
+bundle.command(export_model, name="export")
 _File = Annotated[Path, Parameter(name="BUNDLE")]
 _Registry = Annotated[
     str | None,

@@ -59,8 +59,8 @@ class NetworkPlan:
                 raise BundleError(f"{self.name}: its plans lack arch_kwargs.{key}.")
         widths = given["features_per_stage"]
         if len(widths) > MAX_STAGES or max(widths, default=0) > MAX_WIDTH:
-            found = f"{len(widths)} stages of up to {max(widths)} channels"
-            raise BundleError(f"{self.name}: its plans have {found}, which no network of nnU-Net has.")
+            size = f"{len(widths)} stages of up to {max(widths)} channels"
+            raise BundleError(f"{self.name}: its plans have {size}, which no network of nnU-Net has.")
         end = "2d" if self.flat else "3d"
         usual = {
             "conv_op": f"Conv{end}",

@@ -1,0 +1,33 @@
+"""The one door to every export: open a bundle, and write it in another form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from neuraxis.bundle.bundle import ModelBundle, open_bundle
+from neuraxis.bundle.exports.catalog import EXPORTS
+
+
+def export_bundle(model: ModelBundle | Path | str, into: Path | str, to: str, overwrite: bool = False) -> Path:
+    """Write a bundle in a form that other programs open.
+
+    Args:
+        model: an opened bundle, or where it lies.
+        into: the folder to write; for "sct" a zip.
+        to: the form, by its name in the catalog: "folder", "monai", "nnunet", "onnx" or "sct".
+        overwrite: whether an older export of the same form may be replaced.
+
+    Returns:
+        `into`.
+
+    Raises:
+        UnknownName: there is no such form; the message offers the nearest.
+        UsageError: `into` exists, or is something else than an older export.
+        BundleError: the model is refused, or the other program cannot do what it needs.
+        ResourceError: `into` cannot be written.
+        MissingExtra: a package that writes this form is not installed.
+    """
+    export = EXPORTS.load(to)
+    bundle = open_bundle(model) if isinstance(model, str | Path) else model
+    return cast(Path, export(bundle, Path(into), overwrite))
