@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -71,6 +72,28 @@ def peer_jobs(peer: Peer, images: Path, folder: Path, threads: int, mirror: bool
         into = folder / name.replace(" ", "-")
         jobs[f"{THEIRS}, {name}"] = Job(peer.predict(images, into, workers, mirror), peer.env(threads), into)
     return jobs
+
+
+def show_stages(peer: Peer, images: Path, model: Path, folder: Path, threads: int, mirror: bool = False) -> None:
+    """Print what each stage takes when one process does them one after another."""
+    here, flag = Path(__file__).parent, str(int(mirror))
+    ours, theirs = here / "_stages_ours.py", here / "_stages_peer.py"
+    env = threads_env(threads)
+    run: dict[str, tuple[Command, dict[str, str]]] = {
+        "neuraxis": ([sys.executable, ours, images, model, folder / "ours.nii.gz", "auto", flag], env),
+        "neuraxis, fp32": ([sys.executable, ours, images, model, folder / "fp32.nii.gz", "fp32", flag], env),
+        THEIRS: (
+            [peer.venv / "bin" / "python", theirs, images, peer.model, folder / "theirs", str(threads), flag],
+            peer.env(threads),
+        ),
+    }
+    found = {name: json.loads(run_tree(*how).output.strip().splitlines()[-1]) for name, how in run.items()}
+    header = ["one process, stage by stage", *(f"{name}: wall, CPU s" for name in found)]
+    rows = [
+        [stage, *(f"{found[name][stage][0]:.2f}, {found[name][stage][1]:.2f}" for name in found)]
+        for stage in found[THEIRS]
+    ]
+    print(table(header, rows))
 
 
 def best_of_theirs(costs: Mapping[str, Sequence[Cost]]) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 from _brains import NAME, NUMBER, write_dataset
 from _measure import Cost, interleave, machine, median, versions
 from _peer import HOW_TO_GET, Peer, train_model
-from _segmenting import best_of_theirs, our_job, peer_jobs, show_agreement, show_costs, show_goal
+from _segmenting import best_of_theirs, our_job, peer_jobs, show_agreement, show_costs, show_goal, show_stages
 
 import neuraxis as nx
 
@@ -69,6 +69,8 @@ def main() -> None:
         show_costs(costs, peaks)
         print()
         show_agreement(jobs, best)
+        print()
+        show_stages(peer, images, model, folder, threads, wanted.mirror)
         print()
         wall, cpu = (
             {row: median([getattr(cost, key) for cost in runs]) for row, runs in costs.items()}

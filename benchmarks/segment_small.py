@@ -20,7 +20,7 @@ from pathlib import Path
 from _measure import Cost, interleave, machine, median, versions
 from _model import DATA, find_scan, write_model
 from _peer import CASES, HOW_TO_GET, Peer, make_model
-from _segmenting import Job, best_of_theirs, our_job, peer_jobs, show_agreement, show_costs, show_goal
+from _segmenting import Job, best_of_theirs, our_job, peer_jobs, show_agreement, show_costs, show_goal, show_stages
 
 import neuraxis as nx
 
@@ -77,6 +77,9 @@ def main() -> None:
         if best := best_of_theirs(costs):
             print()
             show_agreement(jobs, best)
+            if peer:
+                print()
+                show_stages(peer, folder / "images", folder / "timing.nxb", folder, threads)
             ours, theirs = (median([cost.wall_s for cost in costs[row]]) for row in (WARM, best))
             print()
             show_goal("wall with a model compiled before", ours, theirs, 10)

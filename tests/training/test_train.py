@@ -96,7 +96,7 @@ def test_steps_fixed_anew_on_the_way_can_be_replayed_bit_for_bit(store, tmp_path
 
 
 @pytest.mark.parametrize("stop", [2, 5, 7, 10])
-def test_an_interruption_between_two_corrections_changes_no_weight(store, tmp_path, stop):
+def test_an_interruption_between_two_corrections_changes_no_weight(store, tmp_path, stop, caplog):
     straight = train(job(store, tmp_path / "straight"), steer=Decider(DECISIONS))
     decider = Decider(DECISIONS)
     broken = job(store, tmp_path / "broken")
@@ -105,8 +105,10 @@ def test_an_interruption_between_two_corrections_changes_no_weight(store, tmp_pa
         decider.written.append((6, 9))
 
     broken = dataclasses.replace(broken, course=course_of(12, decider.written))
-    resumed = train(broken, steer=decider)
+    with caplog.at_level("INFO", "neuraxis"):
+        resumed = train(broken, steer=decider)
 
+    assert f"going on after step {stop} of " in caplog.text
     assert decider.written == [*DECISIONS.items()]
     assert (resumed.first_step, resumed.step) == (stop, 11)
     assert torch.equal(weights(straight), weights(resumed))

@@ -33,6 +33,8 @@ from neuraxis.training.profile import Profiling
 from neuraxis.training.schedule import Course, Steer
 from neuraxis.training.task import SegmentationTask
 
+log = logging.getLogger("neuraxis")
+
 HELD_OUT_SEED = 2**31 - 1
 LEAST_TIMED, FEW_TIMED, MOST_TIMED = 3, 15, 300
 
@@ -85,6 +87,7 @@ def train(
     task = make_task(job)
     if checkpoint.is_file():
         task.restore(files.load_checkpoint(checkpoint))
+        log.info("going on after step %d of %d", task.step, task.course.steps)
     if task.step >= task.course.steps:
         return task
     curves = Curves(job.folder / "curves.csv", held_out_sampler(job), task.course.planned, training.validations)

@@ -54,11 +54,11 @@ def trained_models(source: Path, checkpoint: str) -> Iterator[list[TrainedModel]
         BundleError: it is missing, no zip, unsafe, or holds no model.
     """
     if source.is_dir():
-        yield _models(source, source, checkpoint)
+        yield _found(source, source, checkpoint)
     elif source.is_file():
         with tempfile.TemporaryDirectory(prefix="neuraxis-") as folder:
             extract_zip(source, Path(folder))
-            yield _models(Path(folder), source, checkpoint)
+            yield _found(Path(folder), source, checkpoint)
     else:
         raise BundleError(f"{source}: no such folder or file. Name a results folder of nnU-Net, or its exported zip.")
 
@@ -84,6 +84,13 @@ def choose(models: list[TrainedModel], configuration: str | None) -> TrainedMode
 
 def _configuration(model: TrainedModel) -> str:
     return model.folder.name.rpartition("__")[2]
+
+
+def _found(folder: Path, source: Path, checkpoint: str) -> list[TrainedModel]:
+    try:
+        return _models(folder, source, checkpoint)
+    except OSError as error:
+        raise BundleError(f"{source}: cannot be read ({error.strerror}). Check its permissions.") from error
 
 
 def _models(folder: Path, source: Path, checkpoint: str) -> list[TrainedModel]:
