@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from neuraxis.dataset.labels import Labels
 from neuraxis.preparation.prepare import prepare_volume
 from neuraxis.preparation.steps import restore_probability, restore_segmentation
-from neuraxis.preparation.turn import Turn
+from neuraxis.preparation.turn import turn_of
 from neuraxis.recipe.preparation import PreparationRecipe
 from neuraxis.volume.grid import Grid
+from neuraxis.volume.turn import Turn
 from neuraxis.volume.volume import Stored, Volume
 
 ORDERS = list(itertools.permutations((0, 1, 2)))
@@ -77,11 +78,11 @@ def test_the_network_sees_the_voxels_as_stored_and_the_result_returns(codes: str
 
 
 def test_a_scan_that_was_never_in_a_file_counts_as_stored_canonically() -> None:
-    assert Turn.of(None, recipe(orientation="stored", axes=(2, 1, 0))) == Turn((2, 1, 0))
+    assert turn_of(None, recipe(orientation="stored", axes=(2, 1, 0))) == Turn((2, 1, 0))
 
 
 def test_canonical_is_the_default_and_turns_nothing() -> None:
-    assert Turn.of(scan("PIR").stored, recipe()) == Turn()
+    assert turn_of(scan("PIR").stored, recipe()) == Turn()
 
 
 def test_a_spacing_of_0_keeps_the_scans_own_along_that_axis() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from neuraxis.bundle.bundle import ModelBundle
 from neuraxis.errors import DataError
-from neuraxis.preparation.turn import Turn
+from neuraxis.preparation.turn import turn_of
 from neuraxis.recipe.preparation import IntensityStatistics
 from neuraxis.volume.volume import Volume
 
@@ -93,7 +93,7 @@ def _unlike(sample: np.ndarray, trained: IntensityStatistics, channel: str) -> l
 
 def _far_spacing(volume: Volume, bundle: ModelBundle) -> list[str]:
     recipe = bundle.recipe.preparation
-    found = Turn.of(volume.stored, recipe).grid(volume.grid).spacing_mm
+    found = turn_of(volume.stored, recipe).grid(volume.grid).spacing_mm
     trained = [there or here for here, there in zip(found, recipe.spacing_mm, strict=True)]
     ratios = [abs(math.log2(here / there)) for here, there in zip(found, trained, strict=True)]
     if max(ratios) <= math.log2(FAR_SPACING) + 1e-6:

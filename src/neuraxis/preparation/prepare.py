@@ -20,7 +20,7 @@ from neuraxis.preparation.estimate import estimate_needs, refuse_too_little_room
 from neuraxis.preparation.normalise import head_of, normalise
 from neuraxis.preparation.prepared import Prepared
 from neuraxis.preparation.store import Store
-from neuraxis.preparation.turn import Turn
+from neuraxis.preparation.turn import turn_of
 from neuraxis.processes import Job
 from neuraxis.progress import Progress, Silent
 from neuraxis.recipe.preparation import PreparationRecipe
@@ -50,7 +50,7 @@ def prepare_volume(
     """
     if volume.channels != len(channels):
         raise ValueError(f"{volume.channels} channels were given where {', '.join(channels)} are needed.")
-    turn = Turn.of(volume.stored, recipe)
+    turn = turn_of(volume.stored, recipe)
     array = turn.apply(volume.array)
     way = steps.plan_way(array, turn.grid(volume.grid), recipe, turn)
     boxes = steps.cut(array, way)

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from neuraxis.preparation.turn import NO_TURN, Turn
 from neuraxis.recipe.preparation import Interpolation
 from neuraxis.volume.grid import Grid
 from neuraxis.volume.interpolation import Order
 from neuraxis.volume.resample import Orders
+from neuraxis.volume.turn import NO_TURN, Turn
 
 Triple = tuple[int, int, int]
 

@@ -11,13 +11,13 @@ import numpy as np
 
 from neuraxis.dataset.labels import Labels
 from neuraxis.preparation.prepared import WayBack
-from neuraxis.preparation.turn import NO_TURN, Turn
 from neuraxis.recipe.preparation import Interpolation, PreparationRecipe
 from neuraxis.recipe.recipe import Arithmetic
 from neuraxis.volume.box import nonzero_box
 from neuraxis.volume.grid import Grid
 from neuraxis.volume.interpolation import Order
 from neuraxis.volume.resample import resample_image, resample_labels, resample_rows, shape_at_spacing, thick_axis
+from neuraxis.volume.turn import NO_TURN, Turn
 
 
 def plan_way(array: np.ndarray, grid: Grid, recipe: PreparationRecipe, turn: Turn = NO_TURN) -> WayBack:

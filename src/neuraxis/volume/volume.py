@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from neuraxis.volume.grid import Grid, nearest_axes
+from neuraxis.volume.turn import Turn
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,31 +40,22 @@ class Stored:
         return cls(grid, (axes[0], axes[1], axes[2]), (flips[0], flips[1], flips[2]), header)
 
     @property
+    def turn(self) -> Turn:
+        """The turn from stored to canonical axes."""
+        return Turn(self.axes, self.flips)
+
+    @property
     def canonical_grid(self) -> Grid:
         """The same voxels' grid after reordering to RAS+."""
-        shape = tuple(self.grid.shape[axis] for axis in self.axes)
-        matrix = np.eye(4)
-        matrix[:3, :3] = 0
-        for canonical, (axis, flip) in enumerate(zip(self.axes, self.flips, strict=True)):
-            matrix[axis, canonical] = -1 if flip else 1
-            matrix[axis, 3] = self.grid.shape[axis] - 1 if flip else 0
-        return Grid((shape[0], shape[1], shape[2]), self.grid.affine @ matrix)
+        return self.turn.grid(self.grid)
 
     def to_canonical(self, array: np.ndarray) -> np.ndarray:
         """Reorder the last three axes from stored to canonical order (a view)."""
-        lead = array.ndim - 3
-        turned: np.ndarray = array.transpose(*range(lead), *(lead + axis for axis in self.axes))[self._turned]
-        return turned
+        return self.turn.apply(array)
 
     def from_canonical(self, array: np.ndarray) -> np.ndarray:
         """Reorder the last three axes from canonical to stored order (a view)."""
-        lead = array.ndim - 3
-        turned: np.ndarray = array[self._turned]
-        return turned.transpose(*range(lead), *(lead + self.axes.index(axis) for axis in range(3)))
-
-    @property
-    def _turned(self) -> tuple[Any, ...]:
-        return (..., *(slice(None, None, -1 if flip else 1) for flip in self.flips))
+        return self.turn.undo(array)
 
 
 @dataclass(frozen=True, eq=False)
