@@ -213,7 +213,7 @@ def _dataset(bundle: ModelBundle) -> dict[str, Any]:
         **({"regions_class_order": list(labels.paint)} if labels.regions else {}),
         "numTraining": bundle.card.get("training_data", {}).get("cases", 0),
         "file_ending": ".nii.gz",
-        "image_orientation": SCT_RAS,
+        **({"image_orientation": SCT_RAS} if bundle.recipe.preparation.orientation == "canonical" else {}),
         "licence": str(bundle.card.get("licence", "")),
         "reference": str(bundle.card.get("citation", "")),
     }

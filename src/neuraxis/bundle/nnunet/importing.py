@@ -11,7 +11,7 @@ import torch
 from neuraxis.bundle.bundle import BundleParts, FoldFiles, write_bundle
 from neuraxis.bundle.card import Card
 from neuraxis.bundle.export import export_fold
-from neuraxis.bundle.nnunet.checkpoint import ours, read_checkpoint
+from neuraxis.bundle.nnunet.checkpoint import Checkpoint, ours, read_checkpoint
 from neuraxis.bundle.nnunet.plans import Planned, Training, translate
 from neuraxis.bundle.nnunet.source import TrainedModel, choose, trained_models
 from neuraxis.errors import BundleError, UsageError
@@ -60,25 +60,26 @@ def import_nnunet(source: Path, into: Path, options: ImportOptions | None = None
     refuse_existing(into, options.overwrite)
     with trained_models(source, options.checkpoint) as models, tempfile.TemporaryDirectory(prefix="neuraxis-") as work:
         model = choose(models, options.configuration)
-        chosen = _folds(model, options.folds)
-        planned: Planned | None = None
-        trainings: list[Training] = []
-        files: list[FoldFiles] = []
-        for fold in chosen:
-            path = model.checkpoints[fold]
-            name = f"{model.name}: {path.parent.name}/{path.name}"
-            checkpoint = read_checkpoint(path, name)
-            trainings.append(checkpoint.training)
-            if planned is None:
-                planned = translate(model.plans, model.dataset, checkpoint.training, model.name)
-            elif checkpoint.training.configuration != trainings[0].configuration:
-                other = f"{checkpoint.training.configuration}, not {trainings[0].configuration}"
+        first, *others = _folds(model, options.folds)
+        checkpoint, name = _read(model, first)
+        training = checkpoint.training
+        planned = translate(model.plans, model.dataset, training, model.name)
+        files = [_export(planned, checkpoint.weights, first, Path(work), name)]
+        for fold in others:
+            checkpoint, name = _read(model, fold)
+            if checkpoint.training.configuration != training.configuration:
+                other = f"{checkpoint.training.configuration}, not {training.configuration}"
                 raise BundleError(f"{name}: is of the configuration {other} as the first fold.")
             files.append(_export(planned, checkpoint.weights, fold, Path(work), name))
-        if planned is None:
-            raise UsageError(f"{model.name}: no fold was chosen.")
-        card = _card(planned, model, trainings[0], tuple(chosen))
+        card = _card(planned, model, training, (first, *others))
         return write_bundle(BundleParts(card, tuple(files)), into, options.overwrite)
+
+
+def _read(model: TrainedModel, fold: int) -> tuple[Checkpoint, str]:
+    """Return a fold's checkpoint, and what messages call it."""
+    path = model.checkpoints[fold]
+    name = f"{model.name}: {path.parent.name}/{path.name}"
+    return read_checkpoint(path, name), name
 
 
 def _folds(model: TrainedModel, wanted: tuple[int, ...]) -> list[int]:
