@@ -5,20 +5,15 @@ Run: python _stages_ours.py IMAGES MODEL OUT PRECISION MIRROR, IMAGES a folder o
 
 from __future__ import annotations
 
-import json
 import sys
-import time
 from pathlib import Path
+
+from _stage_clock import StageClock
 
 
 def main() -> None:
     images, model, out, precision, mirror = sys.argv[1:]
-    spent: dict[str, list[float]] = {}
-    marks = [(time.perf_counter(), time.process_time())]
-
-    def note(stage: str) -> None:
-        marks.append((time.perf_counter(), time.process_time()))
-        spent[stage] = [after - before for before, after in zip(marks[-2], marks[-1], strict=True)]
+    clock = StageClock()
 
     from neuraxis.bundle.bundle import open_bundle
     from neuraxis.inference.intake import examine_scan
@@ -34,20 +29,20 @@ def main() -> None:
     predictor = Predictor(
         bundle, PredictorOptions(precision="fp32" if precision == "fp32" else "auto", mirror_axes=axes)
     )
-    note("load")
+    clock.note("load")
     (order,) = find_cases([images], bundle.channels)
     if order.case is None:
         raise SystemExit(f"{images}: holds no case.")
     volume = order.case.read_images()
     examine_scan(volume, bundle)
     prepared = prepare_volume(volume, bundle.channels, bundle.recipe.preparation)
-    note("read, prepare")
+    clock.note("read, prepare")
     logits = predictor.logits(prepared.image)
-    note("network")
+    clock.note("network")
     found = restore_segmentation(logits, prepared.way_back, bundle.labels, bundle.recipe.inference.arithmetic)
     nifti.write(Path(out), Volume(found[None], volume.grid, volume.stored))
-    note("restore, write")
-    print(json.dumps(spent))
+    clock.note("restore, write")
+    clock.show()
 
 
 if __name__ == "__main__":
