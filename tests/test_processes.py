@@ -111,6 +111,25 @@ def test_a_worker_killed_from_outside_is_noticed_and_its_job_done_by_another():
     assert seconds < 10
 
 
+def test_a_job_whose_company_ended_before_it_died_is_tried_again():
+    said, problems, _ = run(
+        """
+        logging.basicConfig(format="%(message)s")
+        flag = "/tmp/neuraxis-test-" + str(os.getpid())
+        def work(item):
+            if item == 1 and not os.path.exists(flag):
+                open(flag, "w").close()
+                time.sleep(0.5)
+                os.kill(os.getpid(), signal.SIGKILL)
+            return item
+        run(work, range(2))
+        os.remove(flag)
+        """
+    )
+    assert sorted(said.split()) == ["0", "1"]
+    assert problems.startswith("case-1: its worker process was killed by signal 9 (SIGKILL)")
+
+
 def test_a_lone_worker_that_dies_is_reported_at_once():
     said, _, seconds = run(
         """

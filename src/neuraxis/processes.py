@@ -56,6 +56,7 @@ class Queue(Generic[Item]):
         self.under_way: set[int] = set()
         self._waiting = deque(range(len(jobs)))
         self._alone: set[int] = set()
+        self._accompanied: set[int] = set()
 
     def __bool__(self) -> bool:
         return bool(self._waiting or self.under_way)
@@ -70,15 +71,22 @@ class Queue(Generic[Item]):
             return None
         self._waiting.popleft()
         self.under_way.add(first)
+        if len(self.under_way) > 1:
+            self._accompanied |= self.under_way
         return first
 
     def finish(self, number: int) -> None:
         """Note that a job is done."""
         self.under_way.remove(number)
 
+    def had_company(self, number: int) -> bool:
+        """Tell whether another job was under way at any time since this one was taken."""
+        return number in self._accompanied
+
     def put_off(self, number: int) -> None:
         """Let a job wait until all others are done, and then run alone."""
         self.under_way.remove(number)
+        self._accompanied.discard(number)
         self._waiting.append(number)
         self._alone.add(number)
 
@@ -156,12 +164,12 @@ class Crew(Generic[Item]):
         name = "The last worker" if worker.job is None else self._queue.jobs[worker.job].name
         if self._workers and worker.job is None:
             return
-        if worker.job is not None and len(self._queue.under_way) > 1:
+        if self._workers and worker.job is not None and self._queue.had_company(worker.job):
             log.warning("%s: its worker process %s. It is tried again by itself after the others.", name, how)
             self._queue.put_off(worker.job)
             return
         raise ResourceError(
-            f"{name}: its worker process {how}, and no other worked beside it. {available_memory_gb():.1f} GiB of "
+            f"{name}: its worker process {how}, and no other works beside it. {available_memory_gb():.1f} GiB of "
             f"memory are free now. {_KEPT}"
         )
 
