@@ -18,6 +18,12 @@ NETWORKS = Catalog(
             "U-Net with max pooling and ReLU, 2D and 3D, of Ronneberger 2015 and Çiçek 2016",
             "train",
         ),
+        "segresnet": Entry(
+            "neuraxis.networks.segresnet:SegResNet", "residual network with group norm, 2D and 3D, of MONAI", "train"
+        ),
+        "monai-unet": Entry(
+            "neuraxis.networks.monai_unet:MonaiUNet", "U-Net with residual units, 2D and 3D, of MONAI", "train"
+        ),
     },
 )
 OPTIONS = Catalog(
@@ -26,6 +32,8 @@ OPTIONS = Catalog(
         "unet": Entry("neuraxis.networks.options:UNetOptions", "options of the plain U-Net"),
         "residual-unet": Entry("neuraxis.networks.options:ResidualUNetOptions", "options of the residual U-Net"),
         "classic-unet": Entry("neuraxis.networks.options:ClassicUNetOptions", "options of the classic U-Net"),
+        "segresnet": Entry("neuraxis.networks.options:SegResNetOptions", "options of SegResNet"),
+        "monai-unet": Entry("neuraxis.networks.options:MonaiUNetOptions", "options of MONAI's U-Net"),
     },
     group="network_options",
 )
@@ -35,6 +43,8 @@ LAYERS = Catalog(
         "unet": Entry("neuraxis.networks.layers:unet_layers", "layers of the plain U-Net"),
         "residual-unet": Entry("neuraxis.networks.layers:residual_unet_layers", "layers of the residual U-Net"),
         "classic-unet": Entry("neuraxis.networks.layers:classic_unet_layers", "layers of the classic U-Net"),
+        "segresnet": Entry("neuraxis.networks.monai_layers:segresnet_layers", "layers of SegResNet"),
+        "monai-unet": Entry("neuraxis.networks.monai_layers:monai_unet_layers", "layers of MONAI's U-Net"),
     },
     group="network_layers",
 )

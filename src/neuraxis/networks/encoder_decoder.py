@@ -38,7 +38,7 @@ class EncoderDecoder(nn.Module):
     def forward(self, image: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
         """Return logits: one tensor, or one for each head in training mode."""
         flat = self.options.flat_axis
-        _check_sides(tuple(image.shape[2:]), self.stride, flat)
+        check_sides(tuple(image.shape[2:]), self.stride, flat)
         x = image if flat is None else image.squeeze(2 + flat)
         if flat is not None and self.training and x.device.type == "cpu":
             x = x.contiguous(memory_format=torch.channels_last)
@@ -74,13 +74,23 @@ class EncoderDecoder(nn.Module):
         return [without_axis(one, self.options.flat_axis) for one in sizes]
 
 
-def _check_sides(sides: tuple[int, ...], stride: tuple[int, int, int], flat: int | None) -> None:
+def check_sides(sides: tuple[int, ...], stride: tuple[int, int, int], flat: int | None) -> None:
+    """Refuse an image that a network cannot halve as often as it does, or that is thick where the network is flat.
+
+    Args:
+        sides: voxels along (X, Y, Z).
+        stride: what each must be a multiple of.
+        flat: the axis that has one voxel in a 2D network; None in a 3D one.
+
+    Raises:
+        ValueError: with the size to pad to.
+    """
     if flat is not None and sides[flat] != 1:
         raise ValueError(
-            f"The U-Net is flat along {'XYZ'[flat]} and got {sides[flat]} voxels there. Give it one slice."
+            f"The network is flat along {'XYZ'[flat]} and got {sides[flat]} voxels there. Give it one slice."
         )
     if any(side % factor for side, factor in zip(sides, stride, strict=True)):
         fit = tuple(-(-side // factor) * factor for side, factor in zip(sides, stride, strict=True))
         raise ValueError(
-            f"The U-Net got sides of {sides}; each must be a multiple of {stride}. Pad the image to {fit}."
+            f"The network got sides of {sides}; each must be a multiple of {stride}. Pad the image to {fit}."
         )

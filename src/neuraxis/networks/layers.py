@@ -22,12 +22,14 @@ class Layer:
         kernel: its size along (X, Y, Z); a transposed convolution has a stride of that size.
         size: voxels of its output along (X, Y, Z).
         transposed: whether it is a transposed convolution.
+        taken: voxels of its input, of a transposed convolution whose stride is not its kernel's size.
         bias: whether it has one.
         norm: whether an instance norm with weight and bias follows.
         held: channels of that size that stay in memory from here until the backward pass: what it gives, what norm and
             activation make of it, what pooling or concatenation put beside.
         indices: channels of that size of whole numbers that stay likewise.
         training_only: whether a prediction leaves it out.
+        others: numbers that training finds beside the convolution and an instance norm after it.
     """
 
     before: int
@@ -35,27 +37,29 @@ class Layer:
     kernel: Triple
     size: Triple
     transposed: bool = False
+    taken: Triple | None = None
     bias: bool = True
     norm: bool = True
     held: int = 0
     indices: int = 0
     training_only: bool = False
+    others: int = 0
 
     @property
     def parameters(self) -> int:
         """Numbers that training finds."""
-        return self.after * (prod(self.kernel) * self.before + self.bias + 2 * self.norm)
+        return self.after * (prod(self.kernel) * self.before + self.bias + 2 * self.norm) + self.others
 
     @property
     def multiply_adds(self) -> int:
         """Multiplications with an addition, for one sample; biases, norms and activations left out."""
-        taps = 1 if self.transposed else prod(self.kernel)
-        return taps * self.before * self.after * prod(self.size)
+        taps = 1 if self.transposed and self.taken is None else prod(self.kernel)
+        return taps * self.before * self.after * prod(self.taken or self.size)
 
 
 def unet_layers(options: UNetOptions, patch: Triple, channels: int, outputs: int) -> Iterator[Layer]:
     """Yield the layers of the plain U-Net."""
-    sizes, before = _sizes(options.strides, patch), channels
+    sizes, before = sizes_of(options.strides, patch), channels
     for width, kernel, size in zip(options.features, options.kernels, sizes, strict=True):
         for _ in range(options.convolutions):
             yield Layer(before, width, kernel, size, held=2 * width)
@@ -65,7 +69,7 @@ def unet_layers(options: UNetOptions, patch: Triple, channels: int, outputs: int
 
 def residual_unet_layers(options: ResidualUNetOptions, patch: Triple, channels: int, outputs: int) -> Iterator[Layer]:
     """Yield the layers of the residual-encoder U-Net."""
-    sizes, before = _sizes(options.strides, patch), options.features[0]
+    sizes, before = sizes_of(options.strides, patch), options.features[0]
     yield Layer(channels, before, options.kernels[0], sizes[0], held=2 * before)
     for stage, (width, kernel, size) in enumerate(zip(options.features, options.kernels, sizes, strict=True)):
         for _ in range(options.blocks[stage]):
@@ -80,7 +84,7 @@ def residual_unet_layers(options: ResidualUNetOptions, patch: Triple, channels: 
 def classic_unet_layers(options: ClassicUNetOptions, patch: Triple, channels: int, outputs: int) -> Iterator[Layer]:
     """Yield the layers of the classic U-Net."""
     norm, late, widths = options.norm != "none", options.widens_late, options.features
-    sizes, before, copies = _sizes(options.strides, patch), channels, 1 + norm
+    sizes, before, copies = sizes_of(options.strides, patch), channels, 1 + norm
     for stage, (width, kernel, size) in enumerate(zip(widths, options.kernels, sizes, strict=True)):
         first = width if not late else before if stage else width // 2
         pooled = before if stage else 0
@@ -109,8 +113,13 @@ def _decoder(
         yield Layer(fine, outputs, (1, 1, 1), size, norm=False, held=outputs, training_only=stage > 0)
 
 
-def _sizes(strides: tuple[Triple, ...], patch: Triple) -> list[Triple]:
-    """Return the voxels of each stage along (X, Y, Z), a remainder counted whole."""
+def sizes_of(strides: tuple[Triple, ...], patch: Triple) -> list[Triple]:
+    """Return the voxels of each stage along (X, Y, Z), a remainder counted whole.
+
+    Args:
+        strides: of each stage, from fine to coarse.
+        patch: voxels of the image.
+    """
     sizes, size = [], patch
     for stride in strides:
         x, y, z = (-(-edge // factor) for edge, factor in zip(size, stride, strict=True))

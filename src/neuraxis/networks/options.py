@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import gcd, log2, prod
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from neuraxis.networks.topology import Topology, plan_features
 
 Triple = tuple[int, int, int]
+SEGRESNET_BLOCKS, GROUPS = (1, 2, 2, 4), 8
 RESIDUAL_BLOCKS = (1, 3, 4, 6)  # a stage of the encoder, from fine to coarse; deeper ones have as many as the last
 
 
@@ -126,3 +127,89 @@ class ClassicUNetOptions(_Stages):
         if self.widens_late and self.features[0] % 2:
             raise ValueError("widens_late needs an even first width, of which the first convolution has half")
         return self
+
+
+class MonaiUNetOptions(_Stages):
+    """The U-Net of MONAI: residual units, strided convolutions in place of pooling.
+
+    Attributes:
+        features: channels of each stage, from fine to coarse.
+        kernels: kernel size along (X, Y, Z), the same for every stage.
+        strides: the first is (1, 1, 1); each other one is what the stage before it halves its image by, and doubles it
+            again. So the last two stages are equally coarse, and none has the image's own resolution.
+        flat_axis: the axis that has one voxel in a 2D network; None in a 3D one.
+        residual_units: convolutions in each residual unit; 0 has one convolution and no shortcut.
+        norm: what stands between convolution and PReLU: instance norm without weights, or batch norm.
+    """
+
+    residual_units: int = Field(2, ge=0, le=16)
+    norm: Literal["instance", "batch"] = "instance"
+
+    @model_validator(mode="after")
+    def _one_kernel(self) -> Self:
+        if len(set(self.kernels)) > 1:
+            raise ValueError("kernels are the same for every stage of this network")
+        return self
+
+    @classmethod
+    def planned(cls, topology: Topology, base: int, most: int, flat_axis: int | None = None) -> Self:
+        """Return the options for a planned topology, every kernel as the coarsest stage has it."""
+        features = plan_features(len(topology.strides), base, most)
+        kernels = topology.kernels[-1:] * len(features)
+        return cls(features=features, kernels=kernels, strides=topology.strides, flat_axis=flat_axis)
+
+
+class SegResNetOptions(BaseModel):
+    """SegResNet: residual blocks that norm before they convolve, and sums in place of concatenations.
+
+    Attributes:
+        first_width: channels of the first stage; every further one has twice as many.
+        blocks_down: residual blocks in each stage of the encoder; every stage but the first halves its image.
+        blocks_up: residual blocks in each stage of the decoder, from coarse to fine.
+        groups: of channels that share a norm.
+        flat_axis: the axis that has one voxel in a 2D network; None in a 3D one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    first_width: int = Field(32, ge=1)
+    blocks_down: tuple[int, ...] = SEGRESNET_BLOCKS
+    blocks_up: tuple[int, ...] = (1, 1, 1)
+    groups: int = Field(GROUPS, ge=1)
+    flat_axis: Literal[0, 1, 2] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(self.blocks_up) != len(self.blocks_down) - 1:
+            raise ValueError("blocks_up has one number less than blocks_down, and that has one at least")
+        if min(self.blocks_down + self.blocks_up) < 1:
+            raise ValueError("blocks_down and blocks_up are positive")
+        if self.first_width % self.groups:
+            raise ValueError(f"groups divide the width: {self.first_width} is no multiple of {self.groups}")
+        return self
+
+    @property
+    def stride(self) -> Triple:
+        """What every side of a patch must be a multiple of."""
+        x, y, z = (1 if axis == self.flat_axis else 2 ** len(self.blocks_up) for axis in range(3))
+        return x, y, z
+
+    @classmethod
+    def planned(cls, topology: Topology, base: int, most: int, flat_axis: int | None = None) -> Self:
+        """Return the options for a planned topology: as many stages as every axis is halved, four at most.
+
+        Args:
+            topology: strides and kernels of each stage.
+            base: width of the first stage; it doubles from stage to stage.
+            most: width that no stage exceeds.
+            flat_axis: the axis that has one voxel in a 2D network; None in a 3D one.
+        """
+        halved = min(int(log2(stride)) for axis, stride in enumerate(topology.stride) if axis != flat_axis)
+        up = min(halved, int(log2(max(1, most // base))), len(SEGRESNET_BLOCKS) - 1)
+        return cls(
+            first_width=base,
+            blocks_down=SEGRESNET_BLOCKS[: 1 + up],
+            blocks_up=(1,) * up,
+            groups=gcd(GROUPS, base),
+            flat_axis=flat_axis,
+        )

@@ -29,6 +29,22 @@ CASES = [
         },
         ["as the file stores them", "order 2, 1, 0", "mirrored along every set of the axes 0, 1", "mean of the logits"],
     ),
+    (
+        {
+            "labels": REGIONS,
+            "preparation": {"keeps": "centres", "normalise_on": "resampled", "crop": "positive", "image_order": 1},
+            "inference": {"arithmetic": "monai", "weight": "constant", "padding": "edge"},
+        },
+        [
+            "which is above 0 in any channel",
+            "as MONAI's Spacing does",
+            "repeat the voxels at its ends",
+            "at every multiple of max(1, floor(w * (1 - 0.5)))",
+            "over the windows that cover it.",
+            "Bring the probabilities (a sigmoid of each output)",
+            "whose probability is above 0.5",
+        ],
+    ),
 ]
 
 

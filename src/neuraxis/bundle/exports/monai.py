@@ -35,10 +35,12 @@ def export_monai(bundle: ModelBundle, into: Path, overwrite: bool = False) -> Pa
         overwrite: whether an older export may be replaced.
 
     Raises:
-        BundleError: MONAI has no transform for how the scans are normalised.
+        BundleError: MONAI has no transform for how the scans are normalised, or the model came from there.
         UsageError: the folder exists and is not to be replaced.
         ResourceError: it cannot be written.
     """
+    if bundle.recipe.inference.arithmetic == "monai":
+        raise BundleError(f"{bundle.path}: was imported from a bundle of MONAI. Use that one: it does the same there.")
     for channel in bundle.channels:
         rule = bundle.recipe.preparation.normalisation[channel]
         if rule in _REFUSED:

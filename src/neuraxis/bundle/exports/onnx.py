@@ -13,6 +13,7 @@ from neuraxis.bundle.exports.words import FLOOR, SHARE, describe_rule, describe_
 from neuraxis.bundle.network_file import INPUT, OUTPUT
 from neuraxis.errors import BundleError
 from neuraxis.files import sha256, write_json
+from neuraxis.recipe.recipe import InferenceRecipe
 
 MODEL = "model.json"
 SCHEMA = 1
@@ -73,7 +74,7 @@ def _describe(bundle: ModelBundle, networks: list[dict[str, Any]]) -> dict[str, 
             "name": INPUT,
             "type": "float32",
             "axes": ["batch", "channel", "X", "Y", "Z"],
-            "shape": ["any", len(bundle.channels), *window],
+            "shape": ["any", len(bundle.inputs), *window],
         },
         "output": {
             "name": OUTPUT,
@@ -91,8 +92,15 @@ def _describe(bundle: ModelBundle, networks: list[dict[str, Any]]) -> dict[str, 
             "overlap": recipe.inference.overlap,
             "mirror_axes": list(recipe.inference.mirror_axes),
             "arithmetic": recipe.inference.arithmetic,
-            "weight": {"shape": "gaussian", "sd_as_share_of_side": SHARE, "least": FLOOR},
-            "padding": "zeros, evenly before and after, an odd one after",
+            "weight": _weight(recipe.inference),
+            "padding": f"{recipe.inference.padding}, evenly before and after, an odd one after",
         },
         "steps": list(describe_steps(bundle)),
     }
+
+
+def _weight(tiling: InferenceRecipe) -> dict[str, Any]:
+    if tiling.weight == "constant":
+        return {"shape": "constant"}
+    least = 1e-3 if tiling.arithmetic == "monai" else FLOOR
+    return {"shape": "gaussian", "sd_as_share_of_side": SHARE, "least": least}

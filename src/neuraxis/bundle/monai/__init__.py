@@ -1,0 +1,1 @@
+"""Bundles of MONAI: read, checked and turned into bundles of ours."""
