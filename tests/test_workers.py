@@ -8,7 +8,7 @@ import time
 import pytest
 
 from neuraxis.errors import DataError
-from neuraxis.workers import Job, Limits, map_in_order, side_by_side
+from neuraxis.workers import Job, Limits, ahead, map_in_order, side_by_side
 
 THREADS = Limits(workers=3, processes=False)
 
@@ -32,6 +32,39 @@ def test_no_more_than_two_results_a_thread_wait():
     time.sleep(0.1)
     assert len(begun) <= 5
     results.close()
+
+
+def test_one_item_is_made_ahead_while_the_present_one_is_used():
+    begun = []
+
+    def make():
+        for number in range(10):
+            begun.append(number)
+            yield number
+
+    items = ahead(make())
+    assert next(items) == 0
+    time.sleep(0.1)
+    assert begun == [0, 1]
+    assert list(items) == list(range(1, 10))
+
+
+def test_an_error_made_ahead_comes_in_the_place_of_its_item():
+    def make():
+        yield 1
+        raise DataError("scan 2 is broken")
+
+    items = ahead(make())
+    assert next(items) == 1
+    with pytest.raises(DataError, match="scan 2 is broken"):
+        next(items)
+
+
+def test_what_is_made_ahead_ends_with_its_user():
+    items = ahead(iter(range(10**9)))
+    next(items)
+    items.close()
+    assert not [thread for thread in threading.enumerate() if "neuraxis-ahead" in thread.name]
 
 
 def test_side_by_side_results_come_as_they_are_ready():

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from neuraxis.hardware import usable_cores
 from neuraxis.processes import Crew, Job, Queue, out_of_memory
@@ -50,6 +50,23 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], work
                 yield pending.pop(0).result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """Yield items in order; a thread makes the next one while the present one is used.
+
+    >>> list(ahead(range(3)))
+    [0, 1, 2]
+
+    Args:
+        items: such as a generator that computes; an exception that it raises is raised here in its place.
+    """
+    end, iterator = object(), iter(items)
+    with ThreadPoolExecutor(1, thread_name_prefix="neuraxis-ahead") as pool:
+        coming = pool.submit(next, iterator, end)
+        while (item := coming.result()) is not end:
+            coming = pool.submit(next, iterator, end)
+            yield cast(Item, item)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pytest
 from neuraxis.dataset.labels import Labels
 from neuraxis.errors import BundleError, DataError, ResourceError, UnknownName
 from neuraxis.inference import predictor as predictor_module
+from neuraxis.inference import tiling
 from neuraxis.inference.predictor import Predictor, PredictorOptions, _choose_runtime
 from neuraxis.volume.grid import Grid
 from neuraxis.volume.volume import Stored, Volume
@@ -157,7 +158,7 @@ def test_a_refused_scan_is_told_before_the_network_runs(model, arithmetic):
 def test_where_memory_is_short_the_sum_is_kept_on_disk_with_the_same_result(model, arithmetic, monkeypatch):
     image = scan().array
     usual = Predictor(model(), runtimes=[arithmetic(brighter_than_5)]).logits(image)
-    monkeypatch.setattr(predictor_module, "available_memory_gb", lambda: 1e-6)
+    monkeypatch.setattr(tiling, "available_memory_gb", lambda: 1e-6)
     scarce = Predictor(model(), runtimes=[arithmetic(brighter_than_5)]).logits(image)
     assert isinstance(scarce, np.memmap)
     np.testing.assert_array_equal(scarce, usual)
@@ -167,10 +168,38 @@ def test_where_neither_memory_nor_disk_suffice_it_is_said(model, arithmetic, mon
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(predictor_module, "available_memory_gb", lambda: 1e-6)
-    monkeypatch.setattr(predictor_module.os, "posix_fallocate", full)
+    monkeypatch.setattr(tiling, "available_memory_gb", lambda: 1e-6)
+    monkeypatch.setattr(tiling.os, "posix_fallocate", full)
     with pytest.raises(ResourceError, match="GiB, more than memory and"):
         Predictor(model(), runtimes=[arithmetic(brighter_than_5)]).logits(scan().array)
+
+
+def test_flat_windows_are_background_without_being_run_where_the_model_says_so(model, arithmetic):
+    volume = scan((4, 4, 16))
+    volume.array[..., 8:] = -7.0
+    careful, quick = arithmetic(brighter_than_5), arithmetic(brighter_than_5)
+    every = Predictor(model(), runtimes=[careful]).predict(volume)
+    found = Predictor(model(inference={"skip_flat": True}), runtimes=[quick]).predict(volume)
+    assert (sum(careful.batches), sum(quick.batches)) == (7, 4)
+    np.testing.assert_array_equal(found.segmentation.array, every.segmentation.array)
+
+
+def test_a_window_flat_in_one_channel_alone_is_run(model, arithmetic):
+    bundle = model(channels=("T1", "T2"), inference={"skip_flat": True})
+    runtime = arithmetic(brighter_than_5)
+    image = np.stack([np.zeros((4, 4, 4)), np.arange(64).reshape(4, 4, 4)]).astype(np.float32)
+    Predictor(bundle, runtimes=[runtime]).logits(image)
+    assert runtime.batches == [1]
+
+
+def test_skipped_windows_of_regions_hold_none(model, arithmetic):
+    tumour = Labels(names={"background": 0, "core": 1}, regions={"core": (1,)})
+    runtime = arithmetic(lambda windows: windows)
+    logits = Predictor(model(tumour, inference={"skip_flat": True}), runtimes=[runtime]).logits(
+        np.full((1, 4, 4, 4), 9.0)
+    )
+    assert runtime.batches == []
+    assert (logits < -5).all()
 
 
 def test_progress_counts_windows_mirrors_and_folds(model, arithmetic):
@@ -206,6 +235,7 @@ def test_openvino_is_chosen_on_processors_and_torch_elsewhere(model, monkeypatch
     monkeypatch.setattr(predictor_module, "_torch_has_gpu", lambda: True)
     assert _choose_runtime(bundle, PredictorOptions()) == "torch"
     assert _choose_runtime(bundle, PredictorOptions(device="cpu")) == "openvino"
+    assert _choose_runtime(bundle, PredictorOptions(precision="int8")) == "openvino", "torch has no int8"
 
 
 def test_a_misspelt_runtime_is_answered_with_the_nearest_one(model):

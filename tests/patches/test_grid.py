@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuraxis.patches.grid import missing, pad_to_window, window_starts
+from neuraxis.patches.grid import missing, pad_to_window, stepped_starts, window_starts
 
 sides = st.integers(1, 16)
 
@@ -61,3 +61,28 @@ def test_padding_is_even_and_the_odd_voxel_comes_after():
 def test_an_image_as_large_as_the_window_is_not_copied():
     image = np.zeros((2, 4, 5, 6), np.float32)
     assert pad_to_window(image, (4, 4, 4)) == (image, (0, 0, 0))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_stepped_windows_lie_where_monais_do(seed: int) -> None:
+    from monai.data.utils import dense_patch_slices
+
+    drawn = np.random.default_rng(seed)
+    shape, window = (tuple(int(n) for n in drawn.integers(low, high, 3)) for low, high in ((9, 60), (1, 9)))
+    overlap = float(drawn.choice([0, 0.1, 0.25, 0.5, 0.625, 0.9]))
+    steps = [max(1, int(side * (1 - overlap))) for side in window]
+
+    theirs = dense_patch_slices(shape, window, steps)
+
+    assert stepped_starts(shape, window, overlap) == tuple(tuple(one.start for one in box) for box in theirs)
+
+
+def test_one_stepped_window_does_where_the_volume_is_small() -> None:
+    assert stepped_starts((3, 8, 9), (8, 8, 8), 0.5) == ((0, 0, 0), (0, 0, 1))
+
+
+def test_padding_may_repeat_the_edge() -> None:
+    padded, begin = pad_to_window(np.arange(3.0).reshape(1, 3, 1, 1), (6, 1, 1), "edge")
+
+    assert begin == (1, 0, 0)
+    assert padded.ravel().tolist() == [0, 0, 1, 2, 2, 2]

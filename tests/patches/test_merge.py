@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,14 +11,24 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from neuraxis.patches.grid import window_starts
-from neuraxis.patches.merge import Merger, gaussian_weight, nnunet_weight
+from neuraxis.patches.merge import Merger, gaussian_weight, monai_weight, nnunet_weight
 
 
 def glued(weight: np.ndarray, windows: dict[tuple[int, int, int], float]) -> np.ndarray:
-    merger = Merger.of_numpy(1, (4, 4, 1), weight.astype(np.float32))
-    for start, value in windows.items():
-        merger.add(start, np.full((1, 3, 3, 1), value, np.float32))
-    return merger.merged()[0, :, :, 0]
+    return merged(
+        Merger.of_numpy(1, (4, 4, 1), weight.astype(np.float32)),
+        {start: np.full((1, 3, 3, 1), value, np.float32) for start, value in windows.items()},
+    )[0, :, :, 0]
+
+
+def merged(merger: Merger, windows: dict[tuple[int, int, int], Any]) -> np.ndarray:
+    slabs, plane = [], 0
+    for start, values in windows.items():
+        if start[0] > plane:
+            slabs.append(np.asarray(merger.finish(start[0] - plane)).copy())
+            plane = start[0]
+        merger.add(start, values)
+    return np.concatenate([*slabs, np.asarray(merger.finish())], axis=1)
 
 
 FOUR = {(0, 0, 0): 1.0, (0, 1, 0): 2.0, (1, 0, 0): 3.0, (1, 1, 0): 4.0}
@@ -56,11 +68,11 @@ def test_windows_of_a_4_by_4_image_count_more_in_their_middle():
 def test_windows_cut_from_a_volume_give_that_volume_again(shape, overlap, seed):
     window = tuple(min(size, side) for size, side in zip(shape, (6, 5, 4), strict=True))
     values = np.random.default_rng(seed).normal(size=(2, *shape)).astype(np.float32)
-    merger = Merger.of_numpy(2, shape, gaussian_weight(window))
+    merger, cut = Merger.of_numpy(2, shape, gaussian_weight(window)), {}
     for start in window_starts(shape, window, overlap):
         box = tuple(slice(first, first + side) for first, side in zip(start, window, strict=True))
-        merger.add(start, values[(slice(None), *box)])
-    np.testing.assert_allclose(merger.merged(), values, rtol=1e-5, atol=1e-6)
+        cut[start] = values[(slice(None), *box)]
+    np.testing.assert_allclose(merged(merger, cut), values, rtol=1e-5, atol=1e-6)
 
 
 def test_the_gaussian_is_1_in_the_middle_and_an_eighth_of_the_side_wide():
@@ -93,19 +105,44 @@ def test_nnunets_weight_is_a_filtered_point_in_half_precision():
 
 
 def test_sums_in_half_precision_are_rounded_at_every_step():
-    values = np.random.default_rng(0).normal(0, 10, (3, 2, 4, 4, 4)).astype(np.float32)
-    weight = nnunet_weight((4, 4, 4))
-    merger = Merger(np.zeros((2, 4, 4, 4), np.float16), np.zeros((4, 4, 4), np.float16), weight)
-    total, summed = np.zeros((2, 4, 4, 4), np.float16), np.zeros((4, 4, 4), np.float16)
+    values = np.random.default_rng(0).normal(0, 10, (3, 2, 40, 24, 4)).astype(np.float32)
+    weight = nnunet_weight((40, 24, 4))
+    merger = Merger.of_numpy(2, (40, 24, 4), weight, in_half=True)
+    total, summed = np.zeros((2, 40, 24, 4), np.float16), np.zeros((40, 24, 4), np.float16)
     for window in values:
         merger.add((0, 0, 0), window)
         total = (total.astype(np.float32) + window * weight).astype(np.float16)
         summed = (summed.astype(np.float32) + weight).astype(np.float16)
 
-    merged = merger.merged()
+    merged = merger.finish()
 
-    assert merged.dtype == np.float16
+    assert (np.abs(total) < 2**-14).any()  # below float16's normal range, too
     np.testing.assert_array_equal(merged, (total.astype(np.float32) / summed.astype(np.float32)).astype(np.float16))
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(4, 14), st.sampled_from([0.0, 0.5, 0.75]), st.booleans())
+def test_planes_given_back_early_are_those_of_a_sum_over_the_whole_volume(length, overlap, half):
+    window, kind = (min(length, 5), 3, 3), np.float16 if half else np.float32
+    starts = window_starts((length, 4, 5), window, overlap)
+    weight = (nnunet_weight if half else gaussian_weight)(window)
+    values = np.random.default_rng(length).normal(size=(len(starts), 2, *window)).astype(np.float32)
+    total, summed = np.zeros((2, length, 4, 5), kind), np.zeros((length, 4, 5), kind)
+    for start, value in zip(starts, values, strict=True):
+        box = tuple(slice(first, first + side) for first, side in zip(start, window, strict=True))
+        total[(slice(None), *box)] += value * weight
+        summed[box] += weight
+
+    found = merged(Merger.of_numpy(2, (length, 4, 5), weight, half), dict(zip(starts, values, strict=True)))
+
+    np.testing.assert_array_equal(found, (total.astype(np.float32) / summed).astype(kind))
+
+
+def test_a_window_out_of_turn_is_an_error():
+    merger = Merger.of_numpy(1, (4, 1, 1), np.ones((2, 1, 1), np.float32))
+    merger.add((0, 0, 0), np.ones((1, 2, 1, 1)))
+    with pytest.raises(ValueError, match="begins on plane 2, but 0 is the first"):
+        merger.add((2, 0, 0), np.ones((1, 2, 1, 1)))
 
 
 def test_no_weight_is_below_the_floor():
@@ -114,18 +151,27 @@ def test_no_weight_is_below_the_floor():
 
 
 def test_a_voxel_that_no_window_covers_is_an_error():
-    merger = Merger.of_numpy(1, (4, 1, 1), np.ones((2, 1, 1), np.float32))
+    merger = Merger.of_numpy(1, (2, 2, 1), np.ones((2, 1, 1), np.float32))
     merger.add((0, 0, 0), np.ones((1, 2, 1, 1)))
     with pytest.raises(ValueError, match="no window"):
-        merger.merged()
+        merger.finish()
 
 
 def test_arrays_of_torch_are_merged_as_those_of_numpy():
     torch = pytest.importorskip("torch")
     weight = gaussian_weight((3, 3, 1))
-    arrays = (torch.zeros(1, 4, 4, 1), torch.zeros(4, 4, 1), torch.from_numpy(weight))
+    arrays = (torch.zeros(1, 3, 4, 1), torch.zeros(3, 4, 1), torch.from_numpy(weight))
     ours, theirs = Merger.of_numpy(1, (4, 4, 1), weight), Merger(*arrays)
-    for start, value in FOUR.items():
-        ours.add(start, np.full((1, 3, 3, 1), value, np.float32))
-        theirs.add(start, torch.full((1, 3, 3, 1), value))
-    np.testing.assert_allclose(theirs.merged().numpy(), ours.merged(), rtol=1e-6)
+    windows = {start: np.full((1, 3, 3, 1), value, np.float32) for start, value in FOUR.items()}
+    tensors = {start: torch.from_numpy(window) for start, window in windows.items()}
+    np.testing.assert_allclose(merged(theirs, tensors), merged(ours, windows), rtol=1e-6)
+
+
+@pytest.mark.parametrize("window", [(16, 9, 1), (32, 32, 32)])
+@pytest.mark.parametrize("mode", ["gaussian", "constant"])
+def test_monais_weight_is_monais(window, mode) -> None:
+    from monai.data.utils import compute_importance_map
+
+    theirs = compute_importance_map(window, mode, 0.125)
+
+    np.testing.assert_allclose(monai_weight(window, mode), theirs.numpy(), rtol=1e-6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -212,10 +213,10 @@ def test_a_fault_of_the_program_in_one_case_is_reported_as_such(model, options, 
     scans = [save(tmp_path / name, values()) for name in ("a.nii.gz", "b.nii.gz")]
     predict = segment_module.Predictor.predict
 
-    def faulty(self, volume, progress=None):
-        if volume.name.endswith("a.nii.gz"):
+    def faulty(self, ready, progress=None):
+        if ready.scan.name.endswith("a.nii.gz"):
             raise ZeroDivisionError("division by zero")
-        return predict(self, volume, progress)
+        return predict(self, ready, progress)
 
     monkeypatch.setattr(segment_module.Predictor, "predict", faulty)
     first, second = segment(scans, model, tmp_path / "out", options())
@@ -225,14 +226,45 @@ def test_a_fault_of_the_program_in_one_case_is_reported_as_such(model, options, 
     assert second.exit_code == 0
 
 
+def test_the_next_case_is_prepared_and_the_last_one_written_while_one_is_predicted(
+    model, options, tmp_path, monkeypatch
+):
+    scans = [save(tmp_path / f"{name}.nii.gz", values()) for name in "ab"]
+    prepare, predict = segment_module.Predictor.prepare, segment_module.Predictor.predict
+    write = segment_module.Prediction.save
+    prepared_b, predicting_b = threading.Event(), threading.Event()
+
+    def noting_prepare(self, volume):
+        ready = prepare(self, volume)
+        if volume.name.endswith("b.nii.gz"):
+            prepared_b.set()
+        return ready
+
+    def noting_predict(self, ready, progress=None):
+        if ready.scan.name.endswith("a.nii.gz"):
+            assert prepared_b.wait(10)
+        else:
+            predicting_b.set()
+        return predict(self, ready, progress)
+
+    def late_save(self, place, overwrite=False):
+        assert predicting_b.wait(10)
+        return write(self, place, overwrite)
+
+    monkeypatch.setattr(segment_module.Predictor, "prepare", noting_prepare)
+    monkeypatch.setattr(segment_module.Predictor, "predict", noting_predict)
+    monkeypatch.setattr(segment_module.Prediction, "save", late_save)
+    assert [result.error for result in segment(scans, model, tmp_path / "out", options())] == [None, None]
+
+
 def test_an_interrupted_batch_keeps_what_is_done_and_says_what_is_not(model, options, tmp_path, monkeypatch):
     scans = [save(tmp_path / f"{name}.nii.gz", values()) for name in "abc"]
     predict = segment_module.Predictor.predict
 
-    def interrupted(self, volume, progress=None):
-        if volume.name.endswith("b.nii.gz"):
+    def interrupted(self, ready, progress=None):
+        if ready.scan.name.endswith("b.nii.gz"):
             raise KeyboardInterrupt
-        return predict(self, volume, progress)
+        return predict(self, ready, progress)
 
     monkeypatch.setattr(segment_module.Predictor, "predict", interrupted)
     with pytest.raises(KeyboardInterrupt):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from neuraxis.dataset.labels import Labels
 from neuraxis.preparation.prepare import prepare_volume
-from neuraxis.preparation.steps import restore_probability, restore_segmentation
+from neuraxis.preparation.steps import restore
 from neuraxis.preparation.turn import turn_of
 from neuraxis.recipe.preparation import PreparationRecipe
 from neuraxis.volume.grid import Grid
@@ -73,8 +73,9 @@ def test_the_network_sees_the_voxels_as_stored_and_the_result_returns(codes: str
     np.testing.assert_array_equal(prepared.image[0], stored)
     logits = np.stack([np.zeros_like(stored), stored - 60.5])
     expected = volume.array[0] > 60
-    np.testing.assert_array_equal(restore_segmentation(logits, prepared.way_back, LABELS), expected)
-    assert (restore_probability(logits, prepared.way_back, LABELS)[1] > 0.5).tolist() == expected.tolist()
+    restored = restore([logits], prepared.way_back, LABELS, probabilities=True)
+    np.testing.assert_array_equal(restored.segmentation, expected)
+    assert (restored.probability[1] > 0.5).tolist() == expected.tolist()
 
 
 def test_a_scan_that_was_never_in_a_file_counts_as_stored_canonically() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
@@ -140,14 +141,22 @@ def test_other_orders_are_refused() -> None:
     with pytest.raises(ValueError, match="order 0 or 1"):
         resample_labels(np.zeros((4, 4, 4), np.uint8), (2, 2, 2), order=3)
     with pytest.raises(ValueError, match="cubic needs them all"):
-        list(resample_rows(image(1, 4, 4, 4), (2, 2, 2), 3, np.copy))
+        list(resample_rows(image(1, 4, 4, 4), 4, (2, 2, 2), 3, np.copy))
+
+
+def planes_of(array: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield (C, 1, Y, Z) along X, each in memory that the next one overwrites."""
+    plane = np.empty((len(array), 1, *array.shape[2:]), array.dtype)
+    for row in range(array.shape[1]):
+        plane[:] = array[:, row : row + 1]
+        yield plane
 
 
 @pytest.mark.parametrize("order", [1, 0, (1, 1, 0), (0, 1, 1)])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_plane_by_plane_is_the_same_as_all_at_once(shape, order) -> None:
     array = image(4, 13, 12, 11)
-    planes = [plane.copy() for plane in resample_rows(array, shape, order, np.exp)]
+    planes = [plane.copy() for plane in resample_rows(planes_of(array), 13, shape, order, np.exp)]
     np.testing.assert_allclose(np.concatenate(planes, axis=1), resample_image(np.exp(array), shape, order), rtol=1e-5)
 
 
@@ -159,7 +168,7 @@ def test_plane_by_plane_no_plane_is_changed_twice() -> None:
         return plane
 
     array = np.arange(7, dtype=np.float32).reshape(1, 7, 1, 1) * np.ones((1, 7, 2, 2), np.float32)
-    list(resample_rows(array, (20, 3, 3), 1, note))
+    list(resample_rows(planes_of(array), 7, (20, 3, 3), 1, note))
     assert seen == [0, 1, 2, 3, 4, 5, 6]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Literal
 
 import numpy as np
 
@@ -35,6 +36,21 @@ def window_starts(shape: Shape, window: Shape, overlap: float = 0.5) -> tuple[Sh
     return tuple((x, y, z) for x, y, z in itertools.product(*axes))
 
 
+def stepped_starts(shape: Shape, window: Shape, overlap: float = 0.5) -> tuple[Shape, ...]:
+    """Return the first voxel of each window, a step of whole voxels apart; only the last along each axis lies closer.
+
+    That is how MONAI's sliding window lies. Arguments, order and small volumes are as for `window_starts`.
+
+    >>> stepped_starts((11, 4, 1), (4, 4, 1), overlap=0.25)
+    ((0, 0, 0), (3, 0, 0), (6, 0, 0), (7, 0, 0))
+    """
+    axes = []
+    for size, side in zip(shape, window, strict=True):
+        step, last = max(1, int(side * (1 - overlap))), max(0, size - side)
+        axes.append((*range(0, last, step), last))
+    return tuple((x, y, z) for x, y, z in itertools.product(*axes))
+
+
 def missing(shape: Shape, window: Shape) -> Sides:
     """Return how many voxels lack before and after along each axis, for the volume to be as large as a window."""
     lacking = [max(0, side - size) for size, side in zip(shape, window, strict=True)]
@@ -42,15 +58,24 @@ def missing(shape: Shape, window: Shape) -> Sides:
     return x, y, z
 
 
-def pad_to_window(image: np.ndarray, window: Shape) -> tuple[np.ndarray, Shape]:
-    """Pad an image (C, X, Y, Z) with zeros, evenly on both sides, until no side is shorter than the window's.
+def pad_to_window(
+    image: np.ndarray, window: Shape, padding: Literal["zeros", "edge"] = "zeros"
+) -> tuple[np.ndarray, Shape]:
+    """Pad an image (C, X, Y, Z), evenly on both sides, until no side is shorter than the window's.
+
+    Args:
+        image: of any size.
+        window: voxels along (X, Y, Z).
+        padding: with zeros, or with the voxels at the edge.
 
     Returns:
         The image (itself where nothing lacks), and the voxel at which the given image begins in it.
     """
     x, y, z = sides = missing((image.shape[1], image.shape[2], image.shape[3]), window)
     begin = (x[0], y[0], z[0])
-    return (np.pad(image, ((0, 0), *sides)) if any(map(any, sides)) else image), begin
+    if not any(map(any, sides)):
+        return image, begin
+    return np.pad(image, ((0, 0), *sides), "constant" if padding == "zeros" else "edge"), begin
 
 
 def _axis_starts(size: int, window: int, overlap: float) -> tuple[int, ...]:

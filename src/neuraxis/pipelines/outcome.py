@@ -13,26 +13,34 @@ from neuraxis.bundle.bundle import BundleParts, ModelBundle, with_metrics, write
 from neuraxis.bundle.card import Card, Metrics, software_versions
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.splits import Fold
-from neuraxis.evaluation.evaluate import evaluate
+from neuraxis.evaluation.evaluate import EvaluateOptions, evaluate
 from neuraxis.evaluation.scores import Scores
 from neuraxis.files import sha256, write_json
 from neuraxis.inference.predictor import Predictor, PredictorOptions
 from neuraxis.pipelines.run_folder import RunFolder
 from neuraxis.progress import Progress
 from neuraxis.recipe.planner import Plan
+from neuraxis.recipe.previews import PreviewRecipe
 from neuraxis.report.evaluation_report import RunReport, choose_cases, write_run_report
 from neuraxis.report.figures import curves_png, overlay_png
 from neuraxis.report.overlays import Overlay
+from neuraxis.report.previews.gif import write_gifs
+from neuraxis.report.previews.record import FOLDER as PREVIEWS
+from neuraxis.report.previews.section import Previews
 from neuraxis.training.curves import read_curves
 from neuraxis.workers import map_in_order
 
 log = logging.getLogger("neuraxis")
-TRAINED, WAITING_TOO_LONG = "trained", 0.05
+TRAINED, STOPPED_EARLY, WAITING_TOO_LONG = "trained", "stopped_early", 0.05
 
 
 def note_training(run: RunFolder, task: Any) -> None:
-    """Write into `run.json` that training ended, and which share of its time it stood still for want of data."""
+    """Write into `run.json` that training ended, why if early, and its share of time without data."""
     share = round(task.clock.waiting_share, 4)
+    watch = task.watch
+    if watch.stopped_at is not None and run.event(STOPPED_EARLY) is None:
+        best = {"best": watch.best, "best_step": watch.best_step}
+        run.add_event(STOPPED_EARLY, step=watch.stopped_at, **best, reason=watch.reason)
     if run.event(TRAINED) is None:
         run.add_event(TRAINED, steps=task.step, seconds=round(task.clock.seconds, 1))
     run.note(waiting_share=share, loader_workers=task.recipe.training.loader_workers)
@@ -50,11 +58,16 @@ def waiting_in_words(content: Mapping[str, Any]) -> str:
 
 
 def bundle_network(card: Card, network: Any, into: Path) -> Path:
-    """Export the trained network of the card's one fold and write `model.nxb` in the folder `into`."""
+    """Export the trained network of the card's one fold and write `model.nxb` in the folder `into`.
+
+    What the recipe said of previews stays in the run: ids and paths are nobody else's business.
+    """
     from neuraxis.bundle.export import export_fold
 
+    card = card.model_copy(update={"recipe": card.recipe.model_copy(update={"previews": PreviewRecipe()})})
+
     parts = into / "bundle-parts"
-    files = export_fold(network, card.recipe, card.channels, card.folds[0], parts)
+    files = export_fold(network, card.recipe, card.inputs, card.folds[0], parts)
     path = write_bundle(BundleParts(card, (files,)), into / "model.nxb", overwrite=True)
     shutil.rmtree(parts)
     return path
@@ -63,7 +76,8 @@ def bundle_network(card: Card, network: Any, into: Path) -> Path:
 def score_held_out(run: RunFolder, dataset: Dataset, fold: Fold, bundle: ModelBundle, progress: Progress) -> Scores:
     """Predict the held-out cases as a user would, with the bundle and its default runtime, and score them.
 
-    Predictions that the same weights made are kept.
+    Predictions that the same weights made are kept. Where these cases decided when the learning rate fell or when
+    training ended, the scores say so.
     """
     held_out = dataset.only(fold.validation)
     folder, weights = run.path("predictions"), sha256(bundle.folds[0].weights)
@@ -75,11 +89,12 @@ def score_held_out(run: RunFolder, dataset: Dataset, fold: Fold, bundle: ModelBu
         predictor = Predictor(bundle, PredictorOptions(device=run.content["device"]))
         with progress.stage("predict the held-out fold", len(held_out.cases)) as stage:
             stage.advance(len(held_out.cases) - len(open_cases))
-            scans = map_in_order(lambda case: case.read_images(), open_cases, workers=1)
-            for case, scan in zip(open_cases, scans, strict=True):
+            ready = map_in_order(lambda case: predictor.prepare(case.read_images()), open_cases, workers=1)
+            for case, scan in zip(open_cases, ready, strict=True):
                 predictor.predict(scan).save(folder / f"{case.id}.nii.gz", overwrite=True)
                 stage.advance(note=case.id)
-    scores = evaluate(folder, held_out, progress)
+    chose = bundle.recipe.training.chooses_on_held_out
+    scores = evaluate(folder, held_out, progress, EvaluateOptions(selected_on_these_cases=chose))
     scores.write_csv(run.path("scores.csv"))
     write_json(run.path("summary.json"), scores.nnunet_summary())
     return scores
@@ -103,6 +118,8 @@ def write_outcome(run: RunFolder, dataset: Dataset, plan: Plan, scores: Scores) 
     curves = read_curves(run.path("curves.csv"))
     if curves:
         curves_png(curves, run.path("curves.png"))
+    previews = _previews(run)
+    write_gifs(previews.folder)
     chosen = choose_cases(scores).items()
     overlays = tuple(_overlay(run, dataset, case, caption) for caption, case in chosen)
     if overlays:
@@ -117,9 +134,15 @@ def write_outcome(run: RunFolder, dataset: Dataset, plan: Plan, scores: Scores) 
         profile=_profile(run.path("profile.csv")),
         overlays=overlays,
         facts=_facts(run),
+        previews=previews,
         notes=tuple(f"{finding['case']}: {finding['message']}" for finding in run.content["findings"]),
     )
     write_run_report(content, run.path("report.html"))
+
+
+def _previews(run: RunFolder) -> Previews:
+    trained = run.event(TRAINED) or {}
+    return Previews(run.path(PREVIEWS), float(trained.get("seconds", 0.0)))
 
 
 def _profile(path: Path) -> list[dict[str, str]]:
@@ -158,6 +181,7 @@ def _facts(run: RunFolder) -> dict[str, str]:
     content = run.content
     versions = ", ".join(f"{name} {version}" for name, version in software_versions().items())
     seconds = [event["seconds"] for event in content["events"] if event["kind"] == "finished"]
+    stopped = run.event(STOPPED_EARLY)
     return {
         "versions": versions,
         "seed": str(content["seed"]),
@@ -165,5 +189,7 @@ def _facts(run: RunFolder) -> dict[str, str]:
         "split hash": content["split_hash"],
         "machine": f"{content['machine']['system']}, {content['machine']['threads']} threads",
         "waiting for data": waiting_in_words(content) if "waiting_share" in content else "not measured",
+        "previews": _previews(run).summary() or "none",
+        **({"early stopping": stopped["reason"]} if stopped else {}),
         "time of the last call": f"{seconds[-1] / 60:.1f} minutes" if seconds else "unknown",
     }

@@ -7,18 +7,18 @@ others; `segment-summary.json` tells how each one went.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from neuraxis.bundle.bundle import ModelBundle, open_bundle
-from neuraxis.dataset.prediction import DISCLAIMER
+from neuraxis.dataset.prediction import DISCLAIMER, Prediction
 from neuraxis.errors import DataError, NeuraxisError, ResourceError, UsageError
 from neuraxis.files import refuse_existing, write_json
-from neuraxis.inference.predictor import Predictor, PredictorOptions
+from neuraxis.inference.predictor import Predictor, PredictorOptions, Ready
 from neuraxis.pipelines.scans import Order, find_cases
 from neuraxis.progress import Progress, Silent
 from neuraxis.volume.formats import nifti
@@ -26,6 +26,7 @@ from neuraxis.volume.volume import Volume
 
 SUMMARY = "segment-summary.json"
 log = logging.getLogger(__name__)
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,8 @@ def segment(
     _refuse_outputs(orders, [*places, *([summary] if summary else [])], options)
     results: list[SegmentResult] = []
     try:
-        for result in _segment_each(orders, places, bundle, options, progress or Silent()):
-            results.append(result)
+        work = list(zip(orders, places, strict=True))
+        _segment_each(work, bundle, options, progress or Silent(), results)
     finally:
         if summary and results:
             write_json(summary, _summary(results, orders, bundle))
@@ -95,32 +96,41 @@ def segment(
 
 
 def _segment_each(
-    orders: Sequence[Order], places: Sequence[Path], bundle: ModelBundle, options: SegmentOptions, progress: Progress
-) -> Iterator[SegmentResult]:
-    """Yield each case's result; the next scan is read while one is predicted, the first while the network loads."""
-    alone = len(orders) == 1
-    with ThreadPoolExecutor(1, thread_name_prefix="neuraxis-read") as pool:
-        volumes = _read_ahead(orders, pool)
+    work: Sequence[tuple[Order, Path]],
+    bundle: ModelBundle,
+    options: SegmentOptions,
+    progress: Progress,
+    results: list[SegmentResult],
+) -> None:
+    """Append each case's result to a list; where it is interrupted, of those that were predicted.
+
+    Two threads work beside the networks: while a case is predicted, one reads and prepares the next, and the other
+    writes the one before. The first scan is read while the networks load.
+    """
+    alone = len(work) == 1
+    inner, outer = (progress, Silent()) if alone else (Silent(), progress)
+    written: list[Future[SegmentResult]] = []
+    with _thread("read") as reader, _thread("write") as writer:
+        first = reader.submit(_read, work[0][0])
         predictor = Predictor(bundle, options)
-        with (Silent() if alone else progress).stage("segment", len(orders)) as stage:
-            for order, volume, place in zip(orders, volumes, places, strict=True):
-                yield _segment_one(order, volume, place, predictor, progress if alone else Silent(), options.overwrite)
-                stage.advance(note=order.id)
+        ready = reader.submit(lambda: predictor.prepare(first.result()))
+        following = iter([order for order, _ in work[1:]])
+        try:
+            with outer.stage("segment", len(work)) as stage:
+                for order, place in work:
+                    present = ready
+                    if (coming := next(following, None)) is not None:
+                        ready = reader.submit(_prepare, coming, predictor)
+                    found = _tried(order, _predict, order, present, predictor, inner)
+                    wait(written)
+                    written.append(writer.submit(_tried, order, _save, order, found, place, options.overwrite))
+                    stage.advance(note=order.id)
+        finally:
+            results += [future.result() for future in written]
 
 
-def _read_ahead(orders: Sequence[Order], pool: ThreadPoolExecutor) -> Iterator[Future[Volume]]:
-    """Yield the reading of each case in order; it began one case before, that of the first at once."""
-    first = pool.submit(_read, orders[0])
-
-    def reading() -> Iterator[Future[Volume]]:
-        present = first
-        for order in orders[1:]:
-            ahead = pool.submit(_read, order)
-            yield present
-            present = ahead
-        yield present
-
-    return reading()
+def _thread(name: str) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix=f"neuraxis-{name}")
 
 
 def _read(order: Order) -> Volume:
@@ -129,20 +139,31 @@ def _read(order: Order) -> Volume:
     return order.case.read_images()
 
 
-def _segment_one(
-    order: Order, volume: Future[Volume], place: Path, predictor: Predictor, progress: Progress, overwrite: bool
-) -> SegmentResult:
-    """Predict and save one case; whatever goes wrong is its result."""
+def _prepare(order: Order, predictor: Predictor) -> Ready:
+    return predictor.prepare(_read(order))
+
+
+def _predict(order: Order, ready: Future[Ready], predictor: Predictor, progress: Progress) -> Prediction:
+    prediction = predictor.predict(ready.result(), progress)
+    about = {
+        "case": order.id,
+        "images": {name: str(file.path) for name, file in order.case.images.items()} if order.case else {},
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    return replace(prediction, provenance={**about, **prediction.provenance})
+
+
+def _save(order: Order, found: Prediction | SegmentResult, place: Path, overwrite: bool) -> SegmentResult:
+    if isinstance(found, SegmentResult):
+        return found
+    found.save(place, overwrite)
+    return SegmentResult(order.id, place, found.sidecar())
+
+
+def _tried(order: Order, step: Callable[..., Result], *arguments: Any) -> Result | SegmentResult:
+    """Do a step of one case; whatever goes wrong is its result."""
     try:
-        prediction = predictor.predict(volume.result(), progress)
-        about = {
-            "case": order.id,
-            "images": {name: str(file.path) for name, file in order.case.images.items()} if order.case else {},
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        prediction = replace(prediction, provenance={**about, **prediction.provenance})
-        prediction.save(place, overwrite)
-        return SegmentResult(order.id, place, prediction.sidecar())
+        return step(*arguments)
     except NeuraxisError as error:
         return SegmentResult(order.id, error=str(error), exit_code=error.exit_code)
     except MemoryError:

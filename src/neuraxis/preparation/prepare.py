@@ -19,6 +19,7 @@ from neuraxis.preparation import steps
 from neuraxis.preparation.estimate import estimate_needs, refuse_too_little_room, room_for_jobs_gb
 from neuraxis.preparation.normalise import head_of, normalise
 from neuraxis.preparation.prepared import Prepared
+from neuraxis.preparation.previous import Previous
 from neuraxis.preparation.store import Store
 from neuraxis.preparation.turn import turn_of
 from neuraxis.processes import Job
@@ -38,6 +39,7 @@ def prepare_volume(
     recipe: PreparationRecipe,
     label: np.ndarray | None = None,
     labels: Labels | None = None,
+    previous: Previous | None = None,
 ) -> Prepared:
     """Turn, crop, resample and normalise a scan.
 
@@ -47,6 +49,7 @@ def prepare_volume(
         recipe: the decisions.
         label: label map (X, Y, Z) on the same grid, prepared along.
         labels: what its numbers mean; needed with `label`.
+        previous: what the first stage of a cascade found; its labels become channels after those of the scan.
     """
     if volume.channels != len(channels):
         raise ValueError(f"{volume.channels} channels were given where {', '.join(channels)} are needed.")
@@ -54,11 +57,15 @@ def prepare_volume(
     array = turn.apply(volume.array)
     way = steps.plan_way(array, turn.grid(volume.grid), recipe, turn)
     boxes = steps.cut(array, way)
-    inside = head_of(boxes) if "zscore_head" in recipe.normalisation.values() else None
-    image = np.empty((len(channels), *way.shape), np.float32)
-    for box, name, out in zip(boxes, channels, image, strict=True):
-        normalised = normalise(box, name, recipe, inside)[None]
-        out[...] = steps.resample(normalised, way, recipe.image_order, recipe.clip_overshoot)[0]
+    inside = head_of(boxes) if previous or "zscore_head" in recipe.normalisation.values() else None
+    image = np.empty((len(channels) + (len(previous.numbers) if previous else 0), *way.shape), np.float32)
+    if previous and inside is not None:
+        previous.write(image[len(channels) :], way, recipe, inside)
+        inside |= previous.cut(way) != 0  # nnU-Net normalises over these, too
+    for box, name, out in zip(boxes, channels, image, strict=False):
+        first = box if recipe.normalise_on == "resampled" else normalise(box, name, recipe, inside)
+        resampled = steps.resample(first[None], way, recipe.image_order, recipe.clip_overshoot)[0]
+        out[...] = normalise(resampled, name, recipe) if recipe.normalise_on == "resampled" else resampled
     if label is None or labels is None:
         return Prepared(image, way)
     resampled = steps.resample_target(steps.cut(turn.apply(label), way), way, recipe.label_order)

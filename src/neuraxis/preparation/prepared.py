@@ -10,6 +10,7 @@ import numpy as np
 from neuraxis.recipe.preparation import Interpolation
 from neuraxis.volume.grid import Grid
 from neuraxis.volume.interpolation import Order
+from neuraxis.volume.lattice import SAME, Ticks, back
 from neuraxis.volume.resample import Orders
 from neuraxis.volume.turn import NO_TURN, Turn
 
@@ -29,6 +30,7 @@ class WayBack:
         thick_across: how values are interpolated along it, there and back.
         turn: how the axes of `source` and of all above lie in the scan's.
         thick_axis_back: the axis of thick slices on the way back.
+        ticks: where the prepared voxels lie among those of the box, if it is not the box's edges that were kept.
     """
 
     source: Grid
@@ -39,11 +41,27 @@ class WayBack:
     thick_across: Interpolation = "nearest"
     turn: Turn = NO_TURN
     thick_axis_back: int | None = None
+    ticks: Ticks | None = None
 
     @property
     def grid(self) -> Grid:
         """The grid of the prepared arrays."""
-        return self.source.cropped(self.crop_start, self.crop_shape).resampled(self.shape)
+        box = self.source.cropped(self.crop_start, self.crop_shape)
+        if self.ticks is None:
+            return box.resampled(self.shape)
+        moved = np.diag([*(step for _, step in self.ticks), 1.0])
+        moved[:3, 3] = [start for start, _ in self.ticks]
+        return Grid(self.shape, box.affine @ moved)
+
+    @property
+    def is_resampled(self) -> bool:
+        """Whether the prepared voxels are others than those of the box."""
+        return self.shape != self.crop_shape or self.ticks not in (None, (SAME, SAME, SAME))
+
+    @property
+    def ticks_back(self) -> Ticks | None:
+        """Where the voxels of the box lie among the prepared ones; None where the edges of the box were kept."""
+        return None if self.ticks is None else back(self.ticks)
 
     @property
     def box(self) -> tuple[slice, slice, slice]:
@@ -77,6 +95,7 @@ class WayBack:
             "thick_across": self.thick_across,
             "turn": asdict(self.turn),
             "thick_axis_back": self.thick_axis_back,
+            **({"ticks": [list(tick) for tick in self.ticks]} if self.ticks else {}),
         }
 
     @classmethod
@@ -86,7 +105,11 @@ class WayBack:
         start, cropped, shape = (tuple(content[name]) for name in ("crop_start", "crop_shape", "shape"))
         axis, across = content.get("thick_axis"), content.get("thick_across", "nearest")
         turn = Turn(**{name: tuple(values) for name, values in content.get("turn", {}).items()})
-        return cls(source, start, cropped, shape, axis, across, turn, content.get("thick_axis_back", axis))
+        ticks = None
+        if "ticks" in content:
+            x, y, z = ((float(start), float(step)) for start, step in content["ticks"])
+            ticks = (x, y, z)
+        return cls(source, start, cropped, shape, axis, across, turn, content.get("thick_axis_back", axis), ticks)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,16 +7,27 @@ Normalisation has no inverse, since nothing returns intensities; see `normalise`
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import numpy as np
 
 from neuraxis.dataset.labels import Labels
 from neuraxis.preparation.prepared import WayBack
-from neuraxis.recipe.preparation import Interpolation, PreparationRecipe
+from neuraxis.recipe.preparation import Crop, Interpolation, PreparationRecipe
 from neuraxis.recipe.recipe import Arithmetic
-from neuraxis.volume.box import nonzero_box
+from neuraxis.volume.box import Triple, nonzero_box
 from neuraxis.volume.grid import Grid
+from neuraxis.volume.half import round_to_half
 from neuraxis.volume.interpolation import Order
-from neuraxis.volume.resample import resample_image, resample_labels, resample_rows, shape_at_spacing, thick_axis
+from neuraxis.volume.lattice import lay
+from neuraxis.volume.resample import (
+    resample_image,
+    resample_labels,
+    resample_rows,
+    shape_at_spacing,
+    thick_axis,
+)
 from neuraxis.volume.turn import NO_TURN, Turn
 
 
@@ -29,19 +40,30 @@ def plan_way(array: np.ndarray, grid: Grid, recipe: PreparationRecipe, turn: Tur
         recipe: the decisions.
         turn: what was done to it.
     """
-    start, shape = nonzero_box(array) if recipe.crop == "nonzero" else ((0, 0, 0), grid.shape)
+    start, shape = _box(array, recipe.crop)
     here = grid.exact_spacing_mm
     x, y, z = (wanted or own for wanted, own in zip(recipe.spacing_mm, here, strict=True))
+    new, ticks = shape_at_spacing(shape, here, (x, y, z)), None
+    if recipe.keeps == "centres":
+        new, ticks = lay(grid.cropped(start, shape), recipe.spacing_mm)
     return WayBack(
         source=grid,
         crop_start=start,
         crop_shape=shape,
-        shape=shape_at_spacing(shape, here, (x, y, z)),
+        shape=new,
         thick_axis=thick_axis(here, (x, y, z), recipe.thick_ratio),
         thick_across=recipe.thick_across,
         turn=turn,
         thick_axis_back=thick_axis((x, y, z), here, recipe.thick_ratio),
+        ticks=ticks,
     )
+
+
+def _box(array: np.ndarray, crop: Crop) -> tuple[Triple, Triple]:
+    """Return first voxel and shape of the box of (C, X, Y, Z) that is kept."""
+    if crop == "none":
+        return (0, 0, 0), (array.shape[1], array.shape[2], array.shape[3])
+    return nonzero_box(array if crop == "nonzero" else array > 0)
 
 
 def cut(array: np.ndarray, way: WayBack) -> np.ndarray:
@@ -51,7 +73,7 @@ def cut(array: np.ndarray, way: WayBack) -> np.ndarray:
 
 def resample(array: np.ndarray, way: WayBack, order: Order, clip_overshoot: bool = False) -> np.ndarray:
     """Bring a cut image (C, X, Y, Z) to the prepared shape."""
-    return resample_image(array, way.shape, way.orders(order), clip_overshoot)
+    return resample_image(array, way.shape, way.orders(order), clip_overshoot, way.ticks)
 
 
 def resample_target(label_map: np.ndarray, way: WayBack, order: Interpolation = "nearest") -> np.ndarray:
@@ -59,44 +81,67 @@ def resample_target(label_map: np.ndarray, way: WayBack, order: Interpolation = 
     return resample_labels(label_map, way.shape, way.orders(0 if order == "nearest" else 1))
 
 
-def restore_segmentation(
-    logits: np.ndarray, way: WayBack, labels: Labels, arithmetic: Arithmetic = "neuraxis"
-) -> np.ndarray:
-    """Turn logits (K, *way.shape) into label numbers (X, Y, Z) on the scan's canonical grid; 0 outside the box.
+@dataclass(frozen=True, eq=False)
+class Restored:
+    """A prediction on the scan's canonical grid.
+
+    Attributes:
+        segmentation: label numbers (X, Y, Z); 0 outside the box that was kept.
+        probability: (K, X, Y, Z) float16, background outside; None where it was not asked for.
+    """
+
+    segmentation: np.ndarray
+    probability: np.ndarray | None
+
+
+def restore(
+    slabs: Iterable[np.ndarray],
+    way: WayBack,
+    labels: Labels,
+    arithmetic: Arithmetic = "neuraxis",
+    probabilities: bool = False,
+) -> Restored:
+    """Turn logits (K, *way.shape) into label numbers on the scan's grid, and into probabilities, in one pass.
+
+    It goes plane by plane, so that no K volumes of either size are ever in memory but those asked for.
 
     Plain labels: the most probable after the probabilities were interpolated; as nnU-Net does it, the one of the
     highest logit after the logits were interpolated and rounded to float16. Regions: those whose interpolated logit
-    is above 0. It goes plane by plane, so that no K volumes of the scan's size are ever in memory.
+    is above 0, which is a probability above one half; as MONAI does it, whose interpolated probability is.
+
+    Args:
+        slabs: pieces (K, n, Y, Z) of the logits, which follow each other along X; each is used before the next.
+        way: how the scan was prepared.
+        labels: what the outputs mean.
+        arithmetic: of the recipe.
+        probabilities: whether they are kept.
     """
-    segmentation = np.zeros(way.source.shape, np.uint8 if max(labels.allowed()) < 256 else np.int16)
-    resampled, rounded = logits.shape[1:] != way.crop_shape, arithmetic == "nnunet"
+    exact = arithmetic == "nnunet"
+    activated = way.is_resampled and (arithmetic == "monai" or (labels.activation == "softmax" and not exact))
 
     def change(plane: np.ndarray) -> np.ndarray:
-        return activate(plane, labels) if resampled and labels.activation == "softmax" and not rounded else plane
+        return activate(plane, labels) if activated else plane
 
+    segmentation = np.zeros(way.source.shape, np.uint8 if max(labels.allowed()) < 256 else np.int16)
     numbers = np.array([labels.names[name] for name in labels.outputs] if not labels.regions else labels.paint)
-    planes = resample_rows(logits, way.crop_shape, way.orders_back, change)
-    for target, plane in zip(segmentation[way.box], planes, strict=True):
-        scores = plane[:, 0].astype(np.float16).astype(np.float32) if rounded else plane[:, 0]
-        target[...] = _strongest(scores, numbers) if not labels.regions else _painted(scores, numbers)
-    return way.turn.undo(segmentation)
+    kept = _background(labels, way) if probabilities else None
+    single = (slab[:, row : row + 1] for slab in slabs for row in range(slab.shape[1]))
+    planes = resample_rows(single, way.shape[0], way.crop_shape, way.orders_back, change, way.ticks_back)
+    for place, (target, plane) in enumerate(zip(segmentation[way.box], planes, strict=True), start=way.crop_start[0]):
+        scores = round_to_half(plane[:, 0]) if exact else plane[:, 0]
+        half = 0.5 if activated else 0.0
+        target[...] = _painted(scores, numbers, half) if labels.regions else _strongest(scores, numbers)
+        if kept is not None:
+            kept[(slice(None), place, *way.box[1:])] = scores if activated else activate(scores, labels)
+    return Restored(way.turn.undo(segmentation), None if kept is None else way.turn.undo(kept))
 
 
-def restore_probability(
-    logits: np.ndarray, way: WayBack, labels: Labels, arithmetic: Arithmetic = "neuraxis"
-) -> np.ndarray:
-    """Turn logits (K, *way.shape) into probabilities (K, X, Y, Z) float16 on the scan's grid; background outside."""
-    whole = np.zeros((len(logits), *way.source.shape), np.float16)
+def _background(labels: Labels, way: WayBack) -> np.ndarray:
+    """Return probabilities (K, X, Y, Z) float16 of background everywhere."""
+    whole = np.zeros((len(labels.outputs), *way.source.shape), np.float16)
     if labels.activation == "softmax":
         whole[0] = 1
-    rounded = arithmetic == "nnunet"
-    planes = resample_rows(
-        logits, way.crop_shape, way.orders_back, lambda plane: plane if rounded else activate(plane, labels)
-    )
-    for place, plane in enumerate(planes, start=way.crop_start[0]):
-        probability = activate(plane.astype(np.float16).astype(np.float32), labels) if rounded else plane
-        whole[(slice(None), place, *way.box[1:])] = probability[:, 0]
-    return way.turn.undo(whole)
+    return whole
 
 
 def activate(logits: np.ndarray, labels: Labels) -> np.ndarray:
@@ -120,9 +165,9 @@ def _strongest(scores: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     return np.asarray(numbers[winner])
 
 
-def _painted(logits: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """Return the number of the last region whose logit is above 0, from (K, Y, Z); 0 without one."""
-    painted = np.zeros(logits.shape[1:], numbers.dtype)
-    for logit, number in zip(logits, numbers, strict=True):
-        painted[logit > 0] = number
+def _painted(scores: np.ndarray, numbers: np.ndarray, least: float) -> np.ndarray:
+    """Return the number of the last region whose score is above the least, from (K, Y, Z); 0 without one."""
+    painted = np.zeros(scores.shape[1:], numbers.dtype)
+    for score, number in zip(scores, numbers, strict=True):
+        painted[score > least] = number
     return painted

@@ -13,6 +13,7 @@ Normalisation = Literal[
     "zscore", "zscore_nonzero", "zscore_head", "ct", "percentile", "nyul", "range", "picture", "none"
 ]
 Interpolation = Literal["nearest", "linear"]
+Crop = Literal["none", "nonzero", "positive"]
 
 
 class IntensityStatistics(Part):
@@ -29,7 +30,7 @@ class PreparationRecipe(Part):
 
     Attributes:
         spacing_mm: every case is resampled to this spacing; 0 along an axis keeps the scan's own.
-        crop: "nonzero" cuts away the border where every channel is 0.
+        crop: "nonzero" cuts away the border where every channel is 0, "positive" that where none is above 0.
         normalisation: channel to rule. "zscore": the image's own mean and SD; "zscore_nonzero": the same over
             non-zero voxels, the rest stays 0; "zscore_head": the same over all voxels in which any channel is not
             zero, and holes within them; "ct": clip and scale by `intensity`; "percentile": the image's 0.5th to
@@ -46,6 +47,9 @@ class PreparationRecipe(Part):
         thick_across: how to interpolate across thick slices.
         clip_overshoot: whether cubic values beyond those of the scan (of the slice, where slices are thick) are
             brought back to them.
+        normalise_on: "scan" normalises a scan's own voxels; "resampled" those of the new spacing. For imported models.
+        keeps: what stays where it is when the spacing changes: the outer "edges" of the box, or the "centres" of the
+            first voxels; then the number of voxels is rounded from centre to centre. For imported models.
         orientation: "canonical" works on axes to the right, front and head; "stored" on those of the file. For
             imported models; the planner knows the first alone.
         axes: the scan's axes in the network's order; `spacing_mm` and all that follows is in that order. For imported
@@ -53,7 +57,7 @@ class PreparationRecipe(Part):
     """
 
     spacing_mm: tuple[float, float, float]
-    crop: Literal["none", "nonzero"] = "none"
+    crop: Crop = "none"
     normalisation: dict[str, Normalisation]
     intensity: dict[str, IntensityStatistics] = Field(default={})
     landmarks: dict[str, tuple[float, ...]] = Field(default={})
@@ -62,17 +66,21 @@ class PreparationRecipe(Part):
     thick_ratio: float = 0.0
     thick_across: Interpolation = "nearest"
     clip_overshoot: bool = False
+    normalise_on: Literal["scan", "resampled"] = "scan"
+    keeps: Literal["edges", "centres"] = "edges"
     orientation: Literal["canonical", "stored"] = "canonical"
     axes: tuple[Axis, Axis, Axis] = (0, 1, 2)
 
     @model_validator(mode="after")
     def _consistent(self) -> PreparationRecipe:
-        if min(self.spacing_mm) < 0 or not any(self.spacing_mm):
+        if min(self.spacing_mm) < 0:
             raise ValueError("spacing_mm must be positive, or 0 along an axis that keeps the scan's own")
         if sorted(self.axes) != [0, 1, 2]:
             raise ValueError("axes must name each of 0, 1 and 2 once")
         if self.thick_ratio and self.thick_ratio < 1:
             raise ValueError("thick_ratio must be 0 (never) or at least 1")
+        if self.normalise_on == "resampled" and "zscore_head" in self.normalisation.values():
+            raise ValueError("zscore_head is of the scan's own voxels: normalise_on must be 'scan'")
         for rule, key, known in (("ct", "intensity", self.intensity), ("nyul", "landmarks", self.landmarks)):
             lacking = [
                 channel for channel, chosen in self.normalisation.items() if chosen == rule and channel not in known

@@ -13,6 +13,8 @@ from typing import Literal
 
 import numpy as np
 
+from neuraxis.volume.lattice import Tick
+
 Order = Literal[0, 1, 3]
 
 # The spline's weights fall fourfold from voxel to voxel, into numbers so small that processors multiply them many
@@ -27,8 +29,8 @@ _PAD = 12  # repeated voxels at each end, as scipy's "nearest" has them; their w
 
 
 @lru_cache(maxsize=64)
-def axis_matrix(old: int, new: int, order: Order) -> np.ndarray:
-    """Return the matrix (new, old), float32, that brings an axis of `old` voxels to `new` over the same length.
+def axis_matrix(old: int, new: int, order: Order, tick: Tick | None = None) -> np.ndarray:
+    """Return the matrix (new, old), float32, that brings an axis of `old` voxels to `new`, over the same length.
 
     The outer edges of the outer voxels stay where they are; beyond them the edge voxel is repeated.
 
@@ -36,14 +38,16 @@ def axis_matrix(old: int, new: int, order: Order) -> np.ndarray:
         old: voxels before.
         new: voxels after.
         order: 0 for the nearest voxel (the upper one where two are as near), 1 for linear, 3 for cubic B-splines.
+        tick: where the new voxels lie among the old ones, if it is not the edges that stay.
     """
     if order not in (0, 1, 3):
         raise ValueError(f"Images are interpolated with order 0, 1 or 3, not {order}.")
-    positions = (np.arange(new, dtype=np.float64) + 0.5) * (old / new) - 0.5
+    places = np.arange(new, dtype=np.float64)
+    positions = tick[0] + tick[1] * places if tick else (places + 0.5) * (old / new) - 0.5
     if old == 1:
         matrix = np.ones((new, 1))
     elif order == 0:
-        matrix = (np.arange(old) == nearest_voxels(old, new)[:, None]).astype(np.float64)
+        matrix = (np.arange(old) == nearest_voxels(old, new, tick)[:, None]).astype(np.float64)
     elif order == 1:
         matrix = np.maximum(0, 1 - np.abs(np.clip(positions, 0, old - 1)[:, None] - np.arange(old)))
     else:
@@ -54,9 +58,15 @@ def axis_matrix(old: int, new: int, order: Order) -> np.ndarray:
     return result
 
 
-def nearest_voxels(old: int, new: int) -> np.ndarray:
-    """Return for each of `new` voxels the nearest of `old` over the same length; the upper of two as near, as scipy."""
-    positions = (old / new) * (np.arange(new) + 0.5) - 0.5
+def nearest_voxels(old: int, new: int, tick: Tick | None = None) -> np.ndarray:
+    """Return for each of `new` voxels the nearest of `old` over the same length; the upper of two as near, as scipy.
+
+    Args:
+        old: voxels before.
+        new: voxels after.
+        tick: as for `axis_matrix`.
+    """
+    positions = tick[0] + tick[1] * np.arange(new) if tick else (old / new) * (np.arange(new) + 0.5) - 0.5
     nearest: np.ndarray = np.clip(np.floor(positions + 0.5), 0, old - 1).astype(np.intp)
     return nearest
 
