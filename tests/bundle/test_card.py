@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from pydantic import ValidationError
 
-from neuraxis.bundle.card import Card, Metrics, MetricSummary, TrainingData, parse_card, software_versions
+from neuraxis.bundle.card import Card, Int8, Int8Dice, Metrics, MetricSummary, TrainingData, parse_card, software_versions
 from neuraxis.dataset.labels import Labels
 from neuraxis.errors import BundleError
 from neuraxis.recipe.preparation import PreparationRecipe
@@ -103,3 +103,24 @@ def test_texts_of_many_languages_and_lines_are_kept() -> None:
 def test_texts_that_could_steer_a_terminal_or_never_end_are_refused(bad: str) -> None:
     with pytest.raises(BundleError, match="refused"):
         parse_card(card(summary=bad).to_json().encode(), "m.nxb")
+
+
+def test_what_int8_loses_comes_back_as_it_was_written_and_stands_on_quantised_cards_alone() -> None:
+    dice = Int8Dice(fp32=0.9, default=0.899, int8=0.89)
+    int8 = Int8(
+        structures={"whole": dice, "core": Int8Dice()},
+        dice=dice,
+        dice_loss=0.01,
+        default_precision="bf16",
+        cases=3,
+        held_out=True,
+        notes=("on cases that the networks were not trained on",),
+        calibration_patches=32,
+        calibration_cases=16,
+    )
+    read, raw = parse_card(card(int8=int8).to_json().encode(), "a.nxb")
+    assert read.int8 == int8
+    assert raw["int8"]["structures"]["core"] == {"fp32": None, "default": None, "int8": None}
+    assert "int8" not in json.loads(card().to_json())
+    with pytest.raises(BundleError, match=r"bundle\.json cannot be used: int8"):
+        parse_card(card(int8=int8).to_json().replace('"calibration_patches": 32', '"patches": 32').encode(), "a.nxb")

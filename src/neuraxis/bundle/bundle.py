@@ -1,21 +1,31 @@
 """A trained model as one file, or as a folder of the same files.
 
 `NAME.nxb` is a zip of `bundle.json` (the card), `SHA256SUMS`, and for each fold `fold-K.safetensors` (the weights) and
-`fold-K.onnx` (the network for engines that know no torch; its weights are read from the safetensors file). There is no
-code inside. Everything is checked before anything is used: names, sizes, hashes, the card, that weights are finite,
-and that a network reads only its own weights.
+`fold-K.onnx` (the network for engines that know no torch; its weights are read from the safetensors file). The second
+stage of a cascade holds the bundle of the first, `previous.nxb`. There is no code inside. Everything is checked before
+anything is used: names, sizes, hashes, the card, that weights are finite, and that a network reads only its own.
 """
 
 from __future__ import annotations
 
 import hashlib
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from neuraxis.bundle.card import Card, Metrics, parse_card, parse_raw
-from neuraxis.bundle.members import CARD, MAX_CARD, QUALITY, SUMS, check_hashes, check_names, format_sums, list_folder
+from neuraxis.bundle.card import Card, Metrics, input_names, parse_card, parse_raw
+from neuraxis.bundle.members import (
+    CARD,
+    MAX_CARD,
+    PREVIOUS,
+    QUALITY,
+    SUMS,
+    check_hashes,
+    check_names,
+    format_sums,
+    list_folder,
+)
 from neuraxis.bundle.network_file import check_network
 from neuraxis.bundle.unpack import unpack
 from neuraxis.bundle.weights import check_weights
@@ -51,11 +61,17 @@ class FoldFiles:
 
 @dataclass(frozen=True)
 class BundleParts:
-    """What `write_bundle` joins: the card, its folds, and the quality verdict's reference where there is one."""
+    """What `write_bundle` joins: the card, its folds, and what not every bundle has.
+
+    Attributes:
+        quality: reference for the quality verdict.
+        previous: file of the bundle of a cascade's first stage.
+    """
 
     card: Card
     folds: tuple[FoldFiles, ...]
     quality: Path | None = None
+    previous: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +90,8 @@ class ModelBundle:
         folds: files of each fold, by rising index.
         hash: SHA-256 of `SHA256SUMS`: one for the same content, whether file or folder.
         quality: reference for the quality verdict, where there is one.
+        previous_labels: which labels of the previous stage the network sees as further channels.
+        previous: the previous stage, in the second of a cascade.
     """
 
     path: Path
@@ -87,6 +105,13 @@ class ModelBundle:
     folds: tuple[FoldFiles, ...]
     hash: str
     quality: Path | None = None
+    previous_labels: tuple[int, ...] = ()
+    previous: ModelBundle | None = None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What the network's input channels are, in words (see `Card.inputs`)."""
+        return input_names(self.channels, self.previous_labels)
 
 
 def open_bundle(path: Path | str, cache: Path | None = None) -> ModelBundle:
@@ -105,17 +130,22 @@ def open_bundle(path: Path | str, cache: Path | None = None) -> ModelBundle:
     path = Path(path)
     try:
         if path.is_dir():
-            check_folder(path, str(path))
-            return _load(path, path)
+            check_folder(path, str(path), cache)
+            return _load(path, path, cache)
         if not path.is_file():
             raise BundleError(f"{path}: no such bundle. Name a {SUFFIX} file, or the folder it was unpacked to.")
-        return _load(unpack(path, cache, lambda folder: check_folder(folder, str(path))), path)
+        return _load(unpack(path, cache, lambda folder: check_folder(folder, str(path), cache)), path, cache)
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error}). Check its permissions.") from error
 
 
-def check_folder(folder: Path, source: str) -> None:
+def check_folder(folder: Path, source: str, cache: Path | None = None) -> None:
     """Check every file of a bundle's folder: name, size, hash, and that the parts fit together.
+
+    Args:
+        folder: with the files.
+        source: the bundle's name for messages.
+        cache: folder of caches, into which the previous stage is unpacked; None takes the user's.
 
     Raises:
         BundleError: with the first thing that is wrong.
@@ -131,11 +161,14 @@ def check_folder(folder: Path, source: str) -> None:
     card, _ = parse_card((folder / CARD).read_bytes(), source)
     folds = tuple(_fold(folder, index) for index in card.folds)
     expected = {CARD, SUMS, QUALITY, *(name for fold in folds for name in fold.by_name())}
+    expected |= {PREVIOUS} if card.previous_labels else set()
     spare = sorted(set(sizes) - expected)
     if spare:
-        raise BundleError(f"{source}: holds {spare[0]}, but its card names no such fold. Fetch the bundle again.")
+        what = "previous_labels" if spare[0] == PREVIOUS else "such fold"
+        raise BundleError(f"{source}: holds {spare[0]}, but its card names no {what}. Fetch the bundle again.")
     for fold in folds:
         _check_fold(fold, card, source)
+    _open_previous(folder / PREVIOUS, card, source, cache)
 
 
 def write_bundle(parts: BundleParts, path: Path, overwrite: bool = False) -> Path:
@@ -154,20 +187,13 @@ def write_bundle(parts: BundleParts, path: Path, overwrite: bool = False) -> Pat
     if path.suffix != SUFFIX:
         raise UsageError(f"{path}: the name of a bundle ends in {SUFFIX}. Name it {path.stem}{SUFFIX}.")
     refuse_existing(path, overwrite)
-    if tuple(fold.index for fold in parts.folds) != parts.card.folds:
-        raise ValueError(f"The card names folds {parts.card.folds}, given are {[fold.index for fold in parts.folds]}.")
-    files = {name: file for fold in parts.folds for name, file in fold.by_name().items()}
-    misnamed = [str(file) for name, file in files.items() if file.name != name]
-    if misnamed:
-        raise ValueError(
-            f"{misnamed[0]} must have the name it bears inside the bundle, since networks refer to weights."
-        )
-    if parts.quality is not None:
-        files[QUALITY] = parts.quality
+    files = _files_of(parts)
     card = parts.card.to_json().encode()
     parse_card(card, str(path))
     for fold in parts.folds:
         _check_fold(fold, parts.card, str(path))
+    if parts.previous is not None:
+        _open_previous(parts.previous, parts.card, str(path), None)
     hashes = {CARD: hashlib.sha256(card).hexdigest(), **{name: sha256(file) for name, file in files.items()}}
     with atomic_path(path, overwrite) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(_member(CARD), card)
@@ -177,9 +203,26 @@ def write_bundle(parts: BundleParts, path: Path, overwrite: bool = False) -> Pat
     return path
 
 
+def _files_of(parts: BundleParts) -> dict[str, Path]:
+    """Return every file but the card and the hashes, by the name it bears inside the bundle."""
+    if tuple(fold.index for fold in parts.folds) != parts.card.folds:
+        raise ValueError(f"The card names folds {parts.card.folds}, given are {[fold.index for fold in parts.folds]}.")
+    files = {name: file for fold in parts.folds for name, file in fold.by_name().items()}
+    misnamed = [str(file) for name, file in files.items() if file.name != name]
+    if misnamed:
+        raise ValueError(
+            f"{misnamed[0]} must have the name it bears inside the bundle, since networks refer to weights."
+        )
+    if bool(parts.card.previous_labels) != (parts.previous is not None):
+        raise ValueError("A card with previous_labels and the bundle of the previous stage need each other.")
+    more = {QUALITY: parts.quality, PREVIOUS: parts.previous}
+    return files | {name: file for name, file in more.items() if file is not None}
+
+
 def parts_of(bundle: ModelBundle) -> BundleParts:
     """Return what an opened bundle was written from, so that it can be written again with changes."""
-    return BundleParts(Card.model_validate(bundle.card), bundle.folds, bundle.quality)
+    previous = None if bundle.previous is None else bundle.folder / PREVIOUS
+    return BundleParts(Card.model_validate(bundle.card), bundle.folds, bundle.quality, previous)
 
 
 def with_metrics(bundle: ModelBundle, metrics: Metrics, path: Path, overwrite: bool = False) -> Path:
@@ -190,10 +233,10 @@ def with_metrics(bundle: ModelBundle, metrics: Metrics, path: Path, overwrite: b
     """
     parts = parts_of(bundle)
     card = parts.card.model_copy(update={"metrics": metrics})
-    return write_bundle(BundleParts(card, parts.folds, parts.quality), path, overwrite)
+    return write_bundle(replace(parts, card=card), path, overwrite)
 
 
-def _load(folder: Path, path: Path) -> ModelBundle:
+def _load(folder: Path, path: Path, cache: Path | None) -> ModelBundle:
     card, raw = parse_card((folder / CARD).read_bytes(), str(path))
     quality = folder / QUALITY
     return ModelBundle(
@@ -208,7 +251,43 @@ def _load(folder: Path, path: Path) -> ModelBundle:
         folds=tuple(_fold(folder, index) for index in card.folds),
         hash=sha256(folder / SUMS),
         quality=quality if quality.is_file() else None,
+        previous_labels=card.previous_labels,
+        previous=_open_previous(folder / PREVIOUS, card, str(path), cache),
     )
+
+
+def _open_previous(file: Path, card: Card, source: str, cache: Path | None) -> ModelBundle | None:
+    """Open the bundle of the previous stage, checked as every other and for what `card` needs of it; None without one.
+
+    Raises:
+        BundleError: it is missing or refused, is a cascade itself, or is not the one that the card describes.
+    """
+    if not card.previous_labels:
+        return None
+    name = f"{source}: {PREVIOUS}"
+    if not file.is_file():
+        raise BundleError(f"{source}: has no {PREVIOUS}, the first stage of its cascade. Fetch the bundle again.")
+
+    def refuse_cascade(folder: Path) -> None:
+        if (folder / PREVIOUS).exists():
+            raise BundleError(f"{name}: is a cascade itself. Its model must be of one stage. The bundle is refused.")
+
+    def check(folder: Path) -> None:
+        refuse_cascade(folder)
+        check_folder(folder, name, cache)
+
+    try:
+        place = unpack(file, cache, check)
+        refuse_cascade(place)  # one that was unpacked before was not checked again
+        found = _load(place, Path(source) / PREVIOUS, cache)
+    except BundleError as error:
+        raise BundleError(str(error).replace(str(file), name)) from error
+    lacking = sorted(set(card.previous_labels) - set(found.labels.names.values()))
+    if found.channels != card.channels or lacking:
+        odd = f"gives no label {lacking[0]}" if lacking else f"needs the channels {', '.join(found.channels)}"
+        needed = f"channels {', '.join(card.channels)} and the labels {', '.join(map(str, card.previous_labels))}"
+        raise BundleError(f"{name}: {odd}. Needed are the {needed}. Fetch the bundle again.")
+    return found
 
 
 def _fold(folder: Path, index: int) -> FoldFiles:
@@ -222,7 +301,7 @@ def _fold(folder: Path, index: int) -> FoldFiles:
 
 
 def _check_fold(fold: FoldFiles, card: Card, source: str) -> None:
-    image = (len(card.channels), *card.recipe.patches.shape)
+    image = (len(card.inputs), *card.recipe.patches.shape)
     try:
         if not fold.weights.is_file():
             raise BundleError(f"fold {fold.index} has no weights ({fold.weights.name}). Fetch the bundle again.")

@@ -103,6 +103,48 @@ class TrainingData(CardPart):
     notes: tuple[str, ...] = ()
 
 
+class Int8Dice(CardPart):
+    """Mean Dice of one structure in each precision, over the cases in which it is defined; None where it never is.
+
+    Attributes:
+        fp32: of the network as it was trained.
+        default: in the precision that is taken by default (see `Int8.default_precision`).
+        int8: of the quantised network.
+    """
+
+    fp32: float | None = None
+    default: float | None = None
+    int8: float | None = None
+
+
+class Int8(CardPart):
+    """What the int8 networks lose, and how they were made.
+
+    Attributes:
+        structures: mean Dice of each structure in each precision.
+        dice: its mean over the structures.
+        dice_loss: Dice in fp32 less Dice in int8, both means over the structures.
+        default_precision: "bf16" or "fp32", what the machine that measured takes by default.
+        cases: on how many cases it was measured.
+        held_out: whether no measured case trained the networks that were run on it; false where that is not known.
+        notes: on which cases, and how, in words.
+        calibration_patches: patches from which the ranges of values were taken, for each fold.
+        calibration_cases: cases that these were cut from, for each fold.
+        versions: software that made the networks.
+    """
+
+    structures: dict[str, Int8Dice]
+    dice: Int8Dice
+    dice_loss: float | None
+    default_precision: str
+    cases: int = Field(ge=1)
+    held_out: bool
+    notes: tuple[str, ...] = ()
+    calibration_patches: int = Field(ge=1)
+    calibration_cases: int = Field(ge=1)
+    versions: dict[str, str] = {}
+
+
 def software_versions() -> dict[str, str]:
     """Return the versions of neuraxis, Python and the packages that shape a model's result."""
     versions = {"neuraxis": _version.__version__, "python": platform.python_version()}
@@ -122,8 +164,11 @@ class Card(CardPart):
         name: short name of the model.
         channels: names of the image's channels, in the network's order.
         modality: channel to what it is ("MRI", "CT", ...).
+        previous_labels: in the second stage of a cascade, the labels of the first (the bundle inside this one) that
+            the network sees as further channels; empty for a model of one stage.
         recipe: every decision, preparation and tiling included.
         folds: indices of the folds whose weights are inside; several make an ensemble.
+        int8: what the quantised networks lose, where there are some.
         licence: of the weights.
         versions: software that made them.
         data_hash: of the training data's files.
@@ -139,12 +184,14 @@ class Card(CardPart):
     labels: Labels
     channels: tuple[str, ...] = Field(min_length=1)
     modality: dict[str, str] = {}
+    previous_labels: tuple[int, ...] = ()
     recipe: Recipe
     folds: tuple[int, ...] = Field(min_length=1)
     training_data: TrainingData = TrainingData()
     intended_use: str = ""
     limits: tuple[str, ...] = ()
     metrics: Metrics = Metrics()
+    int8: Int8 | None = None
     licence: str = "not stated"
     citation: str = ""
     versions: dict[str, str] = Field(default_factory=software_versions)
@@ -160,11 +207,25 @@ class Card(CardPart):
             raise ValueError(f"the recipe has no normalisation for channel '{unprepared[0]}'")
         if sorted(set(self.folds)) != list(self.folds) or self.folds[0] < 0 or self.folds[-1] > 999:
             raise ValueError(f"folds are rising numbers from 0 to 999, found {list(self.folds)}")
+        if sorted({number for number in self.previous_labels if number > 0}) != list(self.previous_labels):
+            raise ValueError(f"previous_labels are rising numbers above 0, found {list(self.previous_labels)}")
         return self
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What the network's input channels are, in words: the image's channels, then labels of the previous stage."""
+        return input_names(self.channels, self.previous_labels)
+
     def to_json(self) -> str:
-        """Return the text of `bundle.json`."""
-        return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        """Return the text of `bundle.json`; `previous_labels` and `int8` stand only where a bundle has them."""
+        spare = {key for key in ("previous_labels", "int8") if not getattr(self, key)}
+        content = self.model_dump(mode="json", exclude=spare)
+        return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def input_names(channels: tuple[str, ...], previous_labels: tuple[int, ...]) -> tuple[str, ...]:
+    """Return what a network's input channels are, in words (see `Card`)."""
+    return (*channels, *(f"label {number} of the previous stage" for number in previous_labels))
 
 
 def parse_card(content: bytes, source: str) -> tuple[Card, dict[str, Any]]:

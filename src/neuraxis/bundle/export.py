@@ -32,13 +32,13 @@ OPSET = 17
 SMALLEST_SHARED = 64  # bytes; what is smaller costs more as a reference than as a copy
 
 
-def export_fold(network: nn.Module, recipe: Recipe, channels: tuple[str, ...], index: int, folder: Path) -> FoldFiles:
+def export_fold(network: nn.Module, recipe: Recipe, inputs: tuple[str, ...], index: int, folder: Path) -> FoldFiles:
     """Write `fold-INDEX.safetensors` and `fold-INDEX.onnx` for a trained network.
 
     Args:
         network: takes (B, C, X, Y, Z) and returns logits (B, K, X, Y, Z) in eval mode; it is left as it is.
         recipe: its patch is the fixed size of the graph's input.
-        channels: names of the image's channels, one input channel each.
+        inputs: what the network's input channels are (`Card.inputs`).
         index: number of the fold.
         folder: where the files go; files of that name are replaced.
 
@@ -54,7 +54,7 @@ def export_fold(network: nn.Module, recipe: Recipe, channels: tuple[str, ...], i
     folder.mkdir(parents=True, exist_ok=True)
     write_weights(twin, weights)
     with atomic_path(graph) as part:
-        _trace(twin, (1, len(channels), *recipe.patches.shape), part)
+        _trace(twin, (1, len(inputs), *recipe.patches.shape), part)
         _share_weights(part, weights)
     return FoldFiles(index, weights, graph)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from neuraxis.errors import BundleError
 from neuraxis.files import sha256
 
-CARD, SUMS, QUALITY = "bundle.json", "SHA256SUMS", "quality.json"
+CARD, SUMS, QUALITY, PREVIOUS = "bundle.json", "SHA256SUMS", "quality.json", "previous.nxb"
 MIB = 2**20
 MAX_CARD = 16 * MIB
 # every name a bundle may hold, and its largest size in bytes
@@ -19,6 +19,7 @@ ALLOWED = (
     (re.compile(r"SHA256SUMS"), MIB),
     (re.compile(r"fold-(0|[1-9][0-9]{0,2})(\.int8)?\.onnx"), 2048 * MIB),
     (re.compile(r"fold-(0|[1-9][0-9]{0,2})\.safetensors"), 16384 * MIB),
+    (re.compile(r"previous\.nxb"), 16384 * MIB),
 )
 LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 

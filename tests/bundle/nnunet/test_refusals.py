@@ -191,7 +191,7 @@ KEPT = (*FULL, "architecture", "arch_kwargs")
         (set_key(*FULL, "resampling_fn_data", to="mine"), "it resamples by mine"),
         (set_key(*FULL, "resampling_fn_data_kwargs", "order", to=2), "it resamples with orders 2"),
         (set_key(*FULL, "resampling_fn_data_kwargs", "force_separate_z", to=True), "force_separate_z"),
-        (set_key(*FULL, "previous_stage", to="3d_lowres"), "needs the result of 3d_lowres as input"),
+        (set_key(*FULL, "previous_stage", to="3d_lowres"), "needs the result of 3d_lowres, whose folder"),
         (set_key(*FULL, "architecture", "network_class_name", to="a.b.PrimusM"), "its network PrimusM is none of"),
         (set_key(*KEPT, "norm_op", to="torch.nn.BatchNorm3d"), "its network has norm_op = torch.nn.BatchNorm3d"),
         (set_key(*KEPT, "nonlin", to="torch.nn.ReLU"), "its network has nonlin = torch.nn.ReLU"),

@@ -7,6 +7,7 @@ from typing import cast
 
 from neuraxis.bundle.bundle import ModelBundle, open_bundle
 from neuraxis.bundle.exports.catalog import EXPORTS
+from neuraxis.errors import BundleError
 
 
 def export_bundle(model: ModelBundle | Path | str, into: Path | str, to: str, overwrite: bool = False) -> Path:
@@ -24,10 +25,15 @@ def export_bundle(model: ModelBundle | Path | str, into: Path | str, to: str, ov
     Raises:
         UnknownName: there is no such form; the message offers the nearest.
         UsageError: `into` exists, or is something else than an older export.
-        BundleError: the model is refused, or the other program cannot do what it needs.
+        BundleError: the model is refused, or the form cannot say what it needs; a cascade goes into a folder alone.
         ResourceError: `into` cannot be written.
         MissingExtra: a package that writes this form is not installed.
     """
     export = EXPORTS.load(to)
     bundle = open_bundle(model) if isinstance(model, str | Path) else model
+    if bundle.previous is not None and to != "folder":
+        raise BundleError(
+            f"{bundle.path}: is the second stage of a cascade, which needs what the first found as input; '{to}' has "
+            "no place for two stages. Export it with --to folder."
+        )
     return cast(Path, export(bundle, Path(into), overwrite))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from neuraxis.bundle.bundle import ModelBundle, check_folder
 from neuraxis.bundle.exports.places import new_folder
-from neuraxis.bundle.members import CARD, QUALITY, SUMS
+from neuraxis.bundle.members import CARD, PREVIOUS, QUALITY, SUMS
 
 
 def export_folder(bundle: ModelBundle, into: Path, overwrite: bool = False) -> Path:
@@ -27,6 +27,8 @@ def export_folder(bundle: ModelBundle, into: Path, overwrite: bool = False) -> P
     files |= {name: path for fold in bundle.folds for name, path in fold.by_name().items()}
     if bundle.quality is not None:
         files[QUALITY] = bundle.quality
+    if bundle.previous is not None:
+        files[PREVIOUS] = bundle.folder / PREVIOUS
     with new_folder(into, overwrite, SUMS) as part:
         for name, path in files.items():
             shutil.copyfile(path, part / name)

@@ -140,7 +140,7 @@ def _traced(bundle: ModelBundle, fold: FoldFiles) -> Any:
     """Record one pass of a fold's network, and hold the record against the network on other images."""
     network = _network(bundle, fold)
     _rename(network)
-    shape = (len(bundle.channels), *bundle.recipe.patches.shape)
+    shape = (len(bundle.inputs), *bundle.recipe.patches.shape)
     drawn = torch.Generator().manual_seed(0)
     first, others = (torch.randn(count, *shape, generator=drawn) for count in (1, 2))
     traced = torch.jit.trace(network, first, check_trace=False)
@@ -155,7 +155,7 @@ def _traced(bundle: ModelBundle, fold: FoldFiles) -> Any:
 
 def _network(bundle: ModelBundle, fold: FoldFiles) -> Any:
     recipe = bundle.recipe.network
-    network = NETWORKS.load(recipe.name)(recipe.typed_options(), len(bundle.channels), len(bundle.labels.outputs))
+    network = NETWORKS.load(recipe.name)(recipe.typed_options(), len(bundle.inputs), len(bundle.labels.outputs))
     try:
         network.load_state_dict(load_file(fold.weights))
     except RuntimeError as error:

@@ -43,7 +43,7 @@ def read_checkpoint(path: Path, name: str) -> Checkpoint:
     Raises:
         BundleError: it is no checkpoint of nnU-Net 2, or holds anything but tensors and plain values.
     """
-    content = _load(path, name)
+    content = read_restricted(path, name, "checkpoint of nnU-Net 2")
     try:
         weights, given = content["network_weights"], content["init_args"]
         axes = content.get("inference_allowed_mirroring_axes")
@@ -91,7 +91,17 @@ def ours(weights: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tenso
     return {key: value.to(torch.float32).contiguous() for key, value in found.items()}
 
 
-def _load(path: Path, name: str) -> dict[str, Any]:
+def read_restricted(path: Path, name: str, kind: str) -> dict[str, Any]:
+    """Read a dict that torch wrote, of tensors, plain values and numpy's scalars; nothing in it is run.
+
+    Args:
+        path: the file.
+        name: what messages call it.
+        kind: what messages say that it should be.
+
+    Raises:
+        BundleError: it cannot be read, holds anything else, or is no dict.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             packed = [member.filename for member in archive.infolist() if member.compress_type != zipfile.ZIP_STORED]
@@ -111,7 +121,7 @@ def _load(path: Path, name: str) -> dict[str, Any]:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise BundleError(f"{name}: cannot be read ({reason}). Copy it again from where it was trained.") from error
     if not isinstance(content, dict):
-        raise BundleError(f"{name}: is no checkpoint of nnU-Net 2.")
+        raise BundleError(f"{name}: is no {kind}.")
     return content
 
 

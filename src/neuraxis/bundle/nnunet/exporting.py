@@ -81,6 +81,8 @@ def describe(bundle: ModelBundle) -> tuple[dict[str, Any], dict[str, Any]]:
         BundleError: nnU-Net cannot do what the recipe says.
     """
     recipe = bundle.recipe
+    if recipe.inference.arithmetic == "monai" or recipe.preparation.keeps == "centres":
+        _refuse(bundle, "its voxels and windows lie as MONAI lays them")
     if recipe.network.name not in _CLASSES:
         _refuse(bundle, f"its network '{recipe.network.name}' is none of nnU-Net's")
     order = _order(bundle)

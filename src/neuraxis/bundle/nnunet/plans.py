@@ -14,7 +14,7 @@ from typing import Any, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from neuraxis.bundle.card import TrainingData
+from neuraxis.bundle.card import TrainingData, input_names
 from neuraxis.bundle.nnunet.layers import NetworkPlan, architecture_of_old, not_exact
 from neuraxis.dataset.labels import Labels
 from neuraxis.errors import BundleError, NeuraxisError
@@ -66,6 +66,8 @@ class _Configuration(_Part):
     resampling_fn_data_kwargs: _Resampling
     resampling_fn_probabilities: str
     resampling_fn_probabilities_kwargs: _Resampling
+    resampling_fn_seg: str = "none"
+    resampling_fn_seg_kwargs: dict[str, Any] = {}
     architecture: _Architecture
     previous_stage: str | None = None
 
@@ -116,6 +118,8 @@ class Planned:
         data: what it learned from.
         licence: as `dataset.json` states it.
         reference: where the data came from, as `dataset.json` states it.
+        previous_stage: configuration whose result the network sees too, in the second stage of a cascade.
+        previous_labels: the labels of that result.
     """
 
     name: str
@@ -126,6 +130,13 @@ class Planned:
     data: TrainingData
     licence: str
     reference: str
+    previous_stage: str | None = None
+    previous_labels: tuple[int, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What the network's input channels are (see `Card.inputs`)."""
+        return input_names(self.channels, self.previous_labels)
 
 
 @dataclass(frozen=True)
@@ -183,8 +194,6 @@ class _Translation:
         channels = self._channels()
         labels = self._labels()
         plans, chosen = self.plans, self.chosen
-        if chosen.previous_stage:
-            self._refuse(f"{self.training.configuration} needs the result of {chosen.previous_stage} as input")
         if prod(chosen.patch_size) > MAX_PATCH or min(chosen.patch_size) < 1:
             raise BundleError(f"{self.name}: its plans have the patch {chosen.patch_size}, which no network can take.")
         if plans.image_reader_writer not in READERS:
@@ -221,6 +230,8 @@ class _Translation:
             data=self._data(),
             licence=self.dataset.licence or "not stated",
             reference=self.dataset.reference,
+            previous_stage=chosen.previous_stage,
+            previous_labels=tuple(sorted(set(labels.names.values()) - {0})) if chosen.previous_stage else (),
         )
 
     def _inherited(self, configuration: str, seen: tuple[str, ...]) -> dict[str, Any]:
@@ -285,12 +296,24 @@ class _Translation:
             "normalisation": normalisation,
             "intensity": self._intensity(channels, normalisation),
             "image_order": image.order,
+            **({"label_order": self._label_order(image)} if chosen.previous_stage else {}),
             "thick_ratio": THICK if image.force_separate_z is None else 0.0,
             "thick_across": "linear" if image.order_z else "nearest",
             "clip_overshoot": True,
             "orientation": READERS[self.plans.image_reader_writer],
             "axes": tuple(2 - axis for axis in self.plans.transpose_forward),  # its arrays are (Z, Y, X)
         }
+
+    def _label_order(self, image: _Resampling) -> str:
+        """Return how the labels of the previous stage are resampled."""
+        labels = _Resampling.model_validate(self.chosen.resampling_fn_seg_kwargs)
+        if self.chosen.resampling_fn_seg != RESAMPLING:
+            self._refuse(f"it resamples labels by {self.chosen.resampling_fn_seg}, not by {RESAMPLING}")
+        if not self.chosen.resampling_fn_seg_kwargs.get("is_seg"):
+            self._refuse("it resamples labels as if they were an image (is_seg)")
+        if labels.order not in (0, 1) or labels.order_z or labels.force_separate_z != image.force_separate_z:
+            self._refuse(f"it resamples labels with orders {labels.order} and {labels.order_z}, or axes as no scan")
+        return "linear" if labels.order else "nearest"
 
     def _intensity(self, channels: Sequence[str], normalisation: dict[str, str]) -> dict[str, Any]:
         found = {}

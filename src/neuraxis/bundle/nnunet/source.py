@@ -6,6 +6,7 @@ fold. What is given may be that folder, one around it, or the zip that `nnUNetv2
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,6 +83,33 @@ def choose(models: list[TrainedModel], configuration: str | None) -> TrainedMode
     raise UsageError(f"{source}: has no configuration '{configuration}'. It has: {', '.join(sorted(named))}.")
 
 
+def previous_model(model: TrainedModel, stage: str, checkpoint: str) -> TrainedModel:
+    """Return the model of a cascade's previous stage, which lies beside it as its training needed it.
+
+    Args:
+        model: the second stage.
+        stage: configuration of the first, as the plans name it.
+        checkpoint: which file of each fold: "final" or "best".
+
+    Raises:
+        BundleError: it is not there, or not whole.
+    """
+    folder = model.folder.resolve()
+    start, mark, configuration = folder.name.rpartition("__")
+    place = folder.with_name(f"{start}{mark}{stage}") if re.fullmatch(r"\w[\w-]{0,79}", stage) else None
+    try:
+        if place is not None and (place / PLANS).is_file():
+            return _model(place, f"{model.name}: {stage}", checkpoint)
+    except OSError as error:
+        why = f"cannot be read ({error.strerror}). Check its permissions"
+        raise BundleError(f"{model.name}: {stage}: {why}.") from error
+    shown = ascii(stage)[1:-1][:80]
+    raise BundleError(
+        f"{model.name}: {configuration} is a second stage and needs the result of {shown}, whose folder "
+        f"{start}{mark}{shown} is not beside it. Copy it there, or export both stages into the zip."
+    )
+
+
 def _configuration(model: TrainedModel) -> str:
     return model.folder.name.rpartition("__")[2]
 
@@ -95,7 +123,7 @@ def _found(folder: Path, source: Path, checkpoint: str) -> list[TrainedModel]:
 
 def _models(folder: Path, source: Path, checkpoint: str) -> list[TrainedModel]:
     places = [place for place in _folders(folder, DEEPEST) if (place / PLANS).is_file()]
-    models = [_model(place, source, checkpoint) for place in places if any(place.glob("fold_*"))]
+    models = [_model(place, str(source), checkpoint) for place in places if any(place.glob("fold_*"))]
     if not models:
         raise BundleError(
             f"{source}: holds no model of nnU-Net. Needed is a folder with {PLANS}, {DATASET} and "
@@ -111,7 +139,7 @@ def _folders(folder: Path, depth: int) -> Iterator[Path]:
             yield from _folders(inner, depth - 1)
 
 
-def _model(folder: Path, source: Path, checkpoint: str) -> TrainedModel:
+def _model(folder: Path, source: str, checkpoint: str) -> TrainedModel:
     files: dict[str, Path] = {}
     for place in folder.glob("fold_*"):
         fold, file = place.name.removeprefix("fold_"), place / f"checkpoint_{checkpoint}.pth"
@@ -125,7 +153,7 @@ def _model(folder: Path, source: Path, checkpoint: str) -> TrainedModel:
     split = {int(fold): file for fold, file in files.items() if fold != "all"}
     checkpoints = dict(sorted(split.items())) or {0: files["all"]}
     contents = [_read(folder / name, f"{source}: {folder.name}/{name}") for name in (PLANS, DATASET)]
-    return TrainedModel(str(source), folder, contents[0], contents[1], checkpoints, not split)
+    return TrainedModel(source, folder, contents[0], contents[1], checkpoints, not split)
 
 
 def _read(path: Path, name: str) -> dict[str, Any]:
