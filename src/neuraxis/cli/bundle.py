@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 
 from neuraxis.cli.bundle_export import export_model
+from neuraxis.cli.bundle_quantise import describe_int8, quantise_model
 from neuraxis.cli.display import display
 from neuraxis.cli.options import SHOWN, Output, Overwrite
 from neuraxis.cli.printing import columns, number, show, show_json
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 bundle = App(name="bundle", help="Fetch, show, verify, cite, import or export a model file (.nxb).")
 bundle.command(export_model, name="export")
+bundle.command(quantise_model, name="quantise")
 _File = Annotated[Path, Parameter(name="BUNDLE")]
 _Registry = Annotated[
     str | None,
@@ -81,16 +83,20 @@ def verify_bundle(model: _File, /, *, output: Output = SHOWN) -> int:
 @Parameter(name="*")
 @dataclass(frozen=True)
 class ImportChoices:
-    """What is taken of a model of nnU-Net, and where it goes."""
+    """What is taken of a model, and where it goes; configuration, folds and checkpoint are nnU-Net's."""
 
     into: Annotated[Path, Parameter(help="The bundle to write, NAME.nxb.")]
     configuration: Annotated[
-        str | None, Parameter(help="2d, 3d_fullres or 3d_lowres, where several are there.", show_default=False)
+        str | None,
+        Parameter(help="2d, 3d_fullres, 3d_lowres or 3d_cascade_fullres, where several are there.", show_default=False),
     ] = None
     folds: Annotated[
         tuple[int, ...],
         Parameter(
-            help="Take these folds alone. [default: all]", consume_multiple=True, negative="", show_default=False
+            help="Take these folds alone; of a cascade, of both its stages. [default: all]",
+            consume_multiple=True,
+            negative="",
+            show_default=False,
         ),
     ] = ()
     checkpoint: Annotated[Literal["final", "best"], Parameter(help="Which file of each fold.")] = "final"
@@ -101,18 +107,20 @@ class ImportChoices:
 def import_model(
     source: Annotated[Path, Parameter(name="MODEL")], /, *, choices: ImportChoices, output: Output = SHOWN
 ) -> int:
-    """Turn a model that nnU-Net 2 trained into a bundle that segments as nnU-Net does.
+    """Turn a model of nnU-Net 2 or a bundle of MONAI into one that segments as they do.
 
-    The checkpoint is read without running anything that is in it. What cannot
-    be done exactly is refused.
+    Nothing that is in it is run. What cannot be done exactly is refused. Of a
+    cascade both stages are taken into the one bundle; the folder of the first
+    must lie beside that of the second.
 
     For example:
 
         neuraxis bundle import nnUNetTrainer__nnUNetPlans__3d_fullres/ --into m.nxb
         neuraxis bundle import exported.zip --configuration 2d --into model.nxb
+        neuraxis bundle import spleen_ct_segmentation/ --into spleen.nxb
 
     Args:
-        source: Its folder of results, or the zip that nnU-Net exports.
+        source: A folder of results or a zip of nnU-Net's, or a bundle of MONAI.
         choices: what is taken of it.
         output: how it is shown.
     """
@@ -248,6 +256,7 @@ def describe_bundle(opened: ModelBundle) -> str:
         ("segments", ", ".join(opened.labels.scored)),
         ("channels", ", ".join(f"{name} ({opened.modality.get(name, 'any')})" for name in opened.channels)),
         ("folds", ", ".join(str(fold.index) for fold in opened.folds)),
+        ("first stage", _first_stage(opened.previous)),
         ("network", opened.recipe.network.name),
         ("learned from", _training(card.get("training_data", {}))),
         ("made", card.get("created")),
@@ -262,7 +271,15 @@ def describe_bundle(opened: ModelBundle) -> str:
     metrics = card.get("metrics", {})
     if metrics.get("structures"):
         lines += ["", f"scores ({metrics.get('scored_on') or 'cases not stated'})", _scores(metrics["structures"])]
+    if card.get("int8"):
+        lines += ["", describe_int8(card["int8"])]
     return "\n".join(lines)
+
+
+def _first_stage(stage: ModelBundle | None) -> str:
+    if stage is None:
+        return ""
+    return f"{stage.name}, folds {', '.join(str(fold.index) for fold in stage.folds)} (inside; it runs first)"
 
 
 def _training(data: dict[str, object]) -> str:

@@ -30,7 +30,8 @@ def export_model(
     folder: its own files, unpacked. onnx: a network for each fold, and in
     model.json what a program must do around it. monai: a bundle of MONAI.
     nnunet: a results folder of nnU-Net. sct: a zip for the Spinal Cord
-    Toolbox. What a form cannot say is refused, or told in its README.
+    Toolbox. What a form cannot say is refused, or told in its README. For
+    int8 networks that neuraxis itself runs: neuraxis bundle quantise.
 
     For example:
 

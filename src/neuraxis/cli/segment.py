@@ -22,7 +22,8 @@ class SegmentChoices:
     into: Annotated[Path, Parameter(help="Folder for the results, or a .nii.gz file where one scan is given.")]
     runtime: Annotated[str, Parameter(help="What computes (see: neuraxis catalog runtimes).")] = "auto"
     precision: Annotated[
-        Literal["auto", "fp32", "bf16"], Parameter(help="auto takes bf16 where the device has it.")
+        Literal["auto", "fp32", "bf16", "int8"],
+        Parameter(help="auto takes bf16 where the device has it; int8 needs a quantised bundle."),
     ] = "auto"
     device: Device = "auto"
     mirror: Annotated[

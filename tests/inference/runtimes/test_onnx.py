@@ -45,9 +45,10 @@ def test_auto_is_fp32_on_the_processor_and_says_so(bundle):
     assert runtime.version.startswith("onnxruntime 1.")
 
 
-def test_half_precision_is_refused_with_the_runtime_that_has_it(bundle):
-    with pytest.raises(UsageError, match=r"computes in fp32 alone.*choose --runtime openvino"):
-        OnnxRuntime(bundle, replace(ONE_THREAD, precision="bf16"))
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+def test_another_precision_is_refused_with_the_runtime_that_has_it(bundle, precision):
+    with pytest.raises(UsageError, match=rf"fp32 alone\. Leave --precision {precision} out.*--runtime openvino"):
+        OnnxRuntime(bundle, replace(ONE_THREAD, precision=precision))
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])

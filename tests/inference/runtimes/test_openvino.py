@@ -10,6 +10,7 @@ import pytest
 
 from neuraxis.errors import BundleError, UsageError
 from neuraxis.hardware import processor_has_bf16
+from neuraxis.inference.runtimes import openvino as engine
 from neuraxis.inference.runtimes.openvino import OpenVinoRuntime
 from neuraxis.inference.runtimes.options import RuntimeOptions
 
@@ -85,6 +86,35 @@ def test_the_precision_that_is_told_is_the_one_computed_in(bundle, tmp_path):
     assert exact.precision == "fp32"
     assert auto.precision == ("bf16" if processor_has_bf16() else "fp32")
     assert np.array_equal(exact.run(WINDOWS), auto.run(WINDOWS)) == (auto.precision == "fp32")
+
+
+def test_int8_runs_the_quantised_network_and_is_kept_apart_from_the_other(bundle, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "processor_has_int8", lambda: True)
+    first, second = bundle.folds
+    stand_in = tmp_path / "fold-0.int8.onnx"
+    stand_in.write_bytes(second.onnx.read_bytes())
+    (tmp_path / second.weights.name).write_bytes(second.weights.read_bytes())
+    quantised = replace(bundle, folds=(replace(first, int8=stand_in), second))
+    wanted = RuntimeOptions(precision="int8", threads=1, cache=tmp_path)
+    plain = OpenVinoRuntime(quantised, replace(wanted, precision="auto"))
+    runtime = OpenVinoRuntime(quantised, wanted)
+    expected = OpenVinoRuntime(quantised, replace(wanted, precision="auto", fold=1)).run(WINDOWS)
+    assert (plain.precision, runtime.precision) == ("bf16" if processor_has_bf16() else "fp32", "int8")
+    np.testing.assert_array_equal(runtime.run(WINDOWS), expected)
+    assert np.abs(plain.run(WINDOWS) - expected).max() > 0.01
+    np.testing.assert_array_equal(OpenVinoRuntime(quantised, wanted).run(WINDOWS), expected)
+
+
+def test_int8_without_a_quantised_network_is_refused_with_what_to_type(bundle, tmp_path):
+    with pytest.raises(BundleError, match=rf"fold 0 was not quantised.*neuraxis bundle quantise {bundle.path} --data"):
+        OpenVinoRuntime(bundle, replace(options(tmp_path), precision="int8"))
+
+
+def test_int8_is_refused_on_a_processor_whose_sums_overflow(bundle, tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "processor_has_int8", lambda: False)
+    quantised = replace(bundle, folds=(replace(bundle.folds[0], int8=bundle.folds[0].onnx),))
+    with pytest.raises(UsageError, match=r"--precision int8: this processor has no VNNI instructions.*Leave it out"):
+        OpenVinoRuntime(quantised, replace(options(tmp_path), precision="int8"))
 
 
 def test_a_gpu_is_refused_with_the_runtime_that_has_one(bundle, tmp_path):

@@ -38,6 +38,11 @@ def test_half_precision_is_near_but_not_equal(bundle):
     assert 0 < np.abs(exact - half).max() < 0.1
 
 
+def test_int8_is_refused_with_the_runtime_that_has_it(bundle):
+    with pytest.raises(UsageError, match=r"'torch' does not compute in int8\. Choose --runtime openvino"):
+        TorchRuntime(bundle, replace(CPU, precision="int8"))
+
+
 def test_a_device_that_is_not_there_is_refused(bundle):
     if torch.cuda.is_available():
         with pytest.raises(UsageError, match="--device cuda:99: is not there"):

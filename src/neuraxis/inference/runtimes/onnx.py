@@ -28,14 +28,14 @@ class OnnxRuntime:
     `precision`, `device` and `version` are as in `Runtime`.
 
     Raises:
-        UsageError: bf16 is asked for, or a device that ONNX Runtime does not serve here.
+        UsageError: bf16 or int8 is asked for, or a device that ONNX Runtime does not serve here.
         BundleError: the bundle has no ONNX file for the fold, or ONNX Runtime cannot read it.
     """
 
     def __init__(self, bundle: ModelBundle, options: RuntimeOptions) -> None:
-        if options.precision == "bf16":
+        if options.precision in ("bf16", "int8"):
             text = "The runtime 'onnx' computes in fp32 alone."
-            raise UsageError(f"{text} Leave --precision bf16 out, or choose --runtime openvino.")
+            raise UsageError(f"{text} Leave --precision {options.precision} out, or choose --runtime openvino.")
         fold = fold_of(bundle, options.fold)
         if fold.onnx is None:
             raise BundleError(f"{bundle.path}: fold {fold.index} has no ONNX file. Segment with --runtime torch.")

@@ -5,6 +5,8 @@ takes the memory of one; threads are not pinned, since two pinned ones may share
 twice the time; one window at a time, of a batch left open in the graph, starts as fast as a fixed batch and runs as
 fast. OpenVINO's own cache of compiled models is not used: it runs a file that is damaged inside, and does not see
 that weights in another file than the graph have changed.
+
+In int8 the layers that are not quantised compute in bf16 where the processor has it, else in fp32.
 """
 
 from __future__ import annotations
@@ -17,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from neuraxis.bundle.bundle import ModelBundle
+from neuraxis.bundle.bundle import FoldFiles, ModelBundle
 from neuraxis.errors import BundleError, ResourceError, UsageError
 from neuraxis.files import cache_folder
-from neuraxis.hardware import processor_has_bf16, usable_cores
+from neuraxis.hardware import processor_has_bf16, processor_has_int8, usable_cores
 from neuraxis.inference.runtimes import compiled
 from neuraxis.inference.runtimes.options import RuntimeOptions, fold_of, short_reason
 from neuraxis.inference.runtimes.quiet_openvino import engine, openvino
@@ -34,8 +36,8 @@ class OpenVinoRuntime:
     `precision`, `device` and `version` are as in `Runtime`.
 
     Raises:
-        UsageError: a device is asked for that OpenVINO does not serve here.
-        BundleError: the bundle has no ONNX file for the fold, or OpenVINO cannot read it.
+        UsageError: a device is asked for that OpenVINO does not serve here, or int8 of a processor that has none.
+        BundleError: the bundle has no ONNX file of that precision for the fold, or OpenVINO cannot read it.
     """
 
     def __init__(self, bundle: ModelBundle, options: RuntimeOptions) -> None:
@@ -43,9 +45,11 @@ class OpenVinoRuntime:
             text = f"The runtime 'openvino' computes on the processor, not on '{options.device}'."
             raise UsageError(f"{text} Choose --runtime torch.")
         fold = fold_of(bundle, options.fold)
-        if fold.onnx is None:
+        quantised = options.precision == "int8"
+        model = _quantised(bundle, fold) if quantised else fold.onnx
+        if model is None:
             raise BundleError(f"{bundle.path}: fold {fold.index} has no ONNX file. Segment with --runtime torch.")
-        half = options.precision == "bf16" or (options.precision == "auto" and processor_has_bf16())
+        half = options.precision == "bf16" or (options.precision in ("auto", "int8") and processor_has_bf16())
         self.device = "cpu"
         self.version = f"openvino {openvino.__version__.split('-')[0]}"
         settings = {
@@ -55,16 +59,16 @@ class OpenVinoRuntime:
             "ENABLE_CPU_PINNING": False,
         }
         core = engine()
-        name = _key(core, f"{bundle.hash}|{fold.index}", settings)
+        name = _key(core, f"{bundle.hash}|{model.name}", settings)
         place = (options.cache or cache_folder()) / "openvino" / f"{name}{compiled.SUFFIX}"
         self._blob = compiled.load(place)  # the network reads its weights from it as long as it lives
         network = None if self._blob is None else _restore(core, self._blob, settings)
         if network is None:
-            network = _compile(core, fold.onnx, settings)
+            network = _compile(core, model, settings)
             exported = network.export_model()
             compiled.keep(place, exported if isinstance(exported, bytes) else exported.getvalue())
         runs_half = network.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.bf16
-        self.precision = "bf16" if runs_half else "fp32"
+        self.precision = "int8" if quantised else "bf16" if runs_half else "fp32"
         self._request = network.create_infer_request()
 
     def run(self, windows: np.ndarray) -> np.ndarray:
@@ -82,6 +86,17 @@ class OpenVinoRuntime:
     def batch_of(self, voxels: int) -> int:
         """Return 1: a processor is filled by one window."""
         return 1
+
+
+def _quantised(bundle: ModelBundle, fold: FoldFiles) -> Path:
+    """Return the int8 network of a fold."""
+    if fold.int8 is None:
+        text = f"{bundle.path}: fold {fold.index} was not quantised, so it cannot be run in int8."
+        raise BundleError(f"{text} Quantise it: neuraxis bundle quantise {bundle.path} --data DATASET")
+    if not processor_has_int8():
+        text = "--precision int8: this processor has no VNNI instructions, without which sums of int8 overflow."
+        raise UsageError(f"{text} Leave it out.")
+    return fold.int8
 
 
 def _key(core: Any, network: str, settings: dict[str, Any]) -> str:

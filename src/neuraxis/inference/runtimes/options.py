@@ -11,7 +11,7 @@ import numpy as np
 from neuraxis.bundle.bundle import FoldFiles, ModelBundle
 from neuraxis.errors import BundleError
 
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16", "int8"]
 GPU_VOXELS = 2**22  # that a GPU computes at once
 
 
@@ -21,7 +21,8 @@ class RuntimeOptions:
 
     Attributes:
         fold: index of the fold whose weights are loaded.
-        precision: "auto" takes bf16 where the hardware multiplies it, else fp32.
+        precision: "auto" takes bf16 where the hardware multiplies it, else fp32; never int8,
+            which loses a little.
         threads: processor threads; 0 means one per usable core.
         device: "auto", or a device that the runtime knows ("cpu", "cuda", "cuda:1", "mps").
         cache: folder for compiled models; None means the user's own cache folder.
@@ -38,7 +39,7 @@ class Runtime(Protocol):
     """A loaded network. Its class is built from (bundle, options).
 
     Attributes:
-        precision: what it computes in, "fp32" or "bf16".
+        precision: what it computes in, "fp32", "bf16" or "int8".
         device: where it computes, in words.
         version: the library behind it and its version.
     """

@@ -17,11 +17,14 @@ class TorchRuntime:
     """One fold's network, built from the recipe and filled with the bundle's weights.
 
     Raises:
-        UsageError: the device is not there.
+        UsageError: int8 is asked for, or the device is not there.
         BundleError: the weights do not fit the network.
     """
 
     def __init__(self, bundle: ModelBundle, options: RuntimeOptions) -> None:
+        if options.precision == "int8":
+            text = "The runtime 'torch' does not compute in int8."
+            raise UsageError(f"{text} Choose --runtime openvino, or leave --precision int8 out.")
         self._device = _device(options.device)
         if self._device.type == "cpu":
             torch.set_num_threads(options.threads or usable_cores())
@@ -30,7 +33,7 @@ class TorchRuntime:
         self.device = _describe(self._device)
         self.version = f"torch {torch.__version__}"
         recipe = bundle.recipe.network
-        network = NETWORKS.load(recipe.name)(recipe.typed_options(), len(bundle.channels), len(bundle.labels.outputs))
+        network = NETWORKS.load(recipe.name)(recipe.typed_options(), len(bundle.inputs), len(bundle.labels.outputs))
         fold = fold_of(bundle, options.fold)
         try:
             network.load_state_dict(load_file(fold.weights))
