@@ -1,6 +1,7 @@
 """From a fingerprint to a recipe."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.fingerprint import CaseFingerprint, Fingerprint, Intensity
 from neuraxis.dataset.labels import Labels
 from neuraxis.errors import RecipeError
-from neuraxis.recipe.planner import plan
+from neuraxis.recipe.planner import class_weights, plan
 from neuraxis.recipe.wishes import read_wishes, resolve
 
 LARGE = (400, 400, 200)
@@ -246,6 +247,36 @@ def test_a_misspelt_loss_is_answered_with_the_nearest():
         planned((35, 50, 36), (1, 1, 1), "loss.name=dice_cce")
 
 
+def test_weights_of_labels_are_taken_from_the_fingerprint_and_told():
+    result = planned((35, 50, 36), (1, 1, 1), "loss.class_weights=fingerprint", "loss.name=dice_focal")
+
+    assert result.recipe.loss.class_weights == (0.5, 1.5)  # of 90 and 10 percent of the voxels
+    assert result.reasons["loss.class_weights"].endswith("share of all voxels: background 0.5, thing 1.5.")
+    assert resolve(tomllib.loads(result.recipe.to_toml())) == result.recipe
+
+
+def test_a_label_that_is_nowhere_weighs_as_much_as_the_rarest():
+    labels = Labels(names={"background": 0, "a": 1, "b": 2, "c": 3})
+
+    found = class_weights({0: 8100, 1: 900, 2: 100}, labels)
+
+    assert found[2] == found[3]
+    assert found[1] == pytest.approx(3 * found[0], rel=1e-3)
+    assert found[2] == pytest.approx(9 * found[0], rel=1e-3)
+    assert sum(found) == pytest.approx(4, abs=1e-3)
+
+
+def test_a_region_weighs_by_all_that_it_joins():
+    labels = Labels(names={"oedema": 1, "core": 2}, regions={"whole": (1, 2), "core": (2,)})
+
+    assert class_weights({0: 10_000, 1: 300, 2: 100}, labels) == pytest.approx([2 / 3, 4 / 3], abs=1e-4)
+
+
+def test_as_many_weights_as_outputs_are_needed():
+    with pytest.raises(RecipeError, match=r"has 3 numbers, but the network has 2 outputs: background, thing"):
+        planned((35, 50, 36), (1, 1, 1), "loss.class_weights=[1,2,3]")
+
+
 def test_a_range_of_factors_begins_above_zero():
     with pytest.raises(RecipeError, match=r"augmentation.scale: a range of factors needs 0 < low <= high"):
         planned((35, 50, 36), (1, 1, 1), "augmentation.scale=[0,1]")
@@ -298,6 +329,8 @@ def test_a_resolved_recipe_read_again_gives_the_same_plan(tmp_path, configuratio
     [
         ("preparation.orientation=stored", "preparation.orientation is for imported models"),
         ("preparation.axes=[2, 1, 0]", "preparation.axes is for imported models"),
+        ("preparation.keeps=centres", "preparation.keeps is for imported models"),
+        ("preparation.normalise_on=resampled", "preparation.normalise_on is for imported models"),
         ("preparation.spacing_mm=[0, 1, 1]", "training needs a spacing"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from neuraxis.errors import RecipeError, UnknownName
-from neuraxis.recipe.recipe import Recipe
+from neuraxis.recipe.recipe import LossRecipe, Recipe
 from neuraxis.recipe.wishes import all_keys, book, check_keys, look_up, overlay, read_wishes, resolve
 
 COMPLETE: dict[str, Any] = {
@@ -70,6 +70,8 @@ def test_the_latest_setting_of_a_key_counts() -> None:
         ("spacing=1", r"Did you mean 'preparation\.spacing_mm'\?"),
         ("patches.zzz=1", r"Known here: batch, foreground, shape\."),
         ("network.options.feature=[1]", r"Did you mean 'network\.options\.features'\?"),
+        ("loss.options.gama=1", r"No recipe has the key 'loss\.options\.gama'"),
+        ("training.patience=3", r"Did you mean 'training\.\w+_patience'\?"),
     ],
 )
 def test_a_misspelt_key_is_answered_with_the_nearest_one(setting: str, answer: str) -> None:
@@ -80,6 +82,32 @@ def test_a_misspelt_key_is_answered_with_the_nearest_one(setting: str, answer: s
 def test_a_misspelt_network_is_answered_with_the_nearest_one() -> None:
     with pytest.raises(UnknownName, match=r"No network is called 'unett'\. Did you mean 'unet'\?"):
         read_wishes("auto", ["network.name=unett"])
+
+
+def test_options_of_a_loss_are_checked_as_its_own() -> None:
+    wishes = read_wishes("auto", ["loss.name=focal_tversky", "loss.options.gamma=1.3"])
+    assert wishes["loss"]["options"] == {"gamma": 1.3}
+
+    with pytest.raises(RecipeError, match=r"'loss\.options\.gama'\. Did you mean 'loss\.options\.gamma'\?"):
+        read_wishes("auto", ["loss.name=focal_tversky", "loss.options.gama=1.3"])
+    with pytest.raises(RecipeError, match=r"loss\.options\.beta: .*greater than 0 \(found -1\)"):
+        read_wishes("auto", ["loss.name=tversky", "loss.options.beta=-1"])
+    with pytest.raises(UnknownName, match=r"No loss is called 'tverski'\. Did you mean 'tversky'\?"):
+        read_wishes("auto", ["loss.name=tverski"])
+
+
+@pytest.mark.parametrize(
+    ("loss", "answer"),
+    [
+        ({"dice_weight": 0, "entropy_weight": 0}, "one of them has to count"),
+        ({"class_weights": (1.0, 0.0)}, "nothing would be learned"),
+        ({"class_weights": (1.0, -1.0)}, "greater than or equal to 0"),
+        ({"label_smoothing": 1.0}, "less than 1"),
+    ],
+)
+def test_a_loss_of_which_nothing_could_be_learned_is_refused(loss, answer: str) -> None:
+    with pytest.raises(ValueError, match=answer):
+        LossRecipe(**loss)
 
 
 def test_a_misspelt_recipe_is_answered_with_the_nearest_one() -> None:
@@ -134,7 +162,7 @@ def test_a_resolved_recipe_returns_from_its_own_toml() -> None:
     ("key", "value", "message"),
     [
         ("training.steps", 0, r"training\.steps: .*greater than or equal to 1 \(found 0\)"),
-        ("training.optimizer", "adam", r"training\.optimizer: .*'adamw'.*\(found 'adam'\)"),
+        ("training.optimizer", "lamb", r"training\.optimizer: .*'adamw'.*\(found 'lamb'\)"),
         ("training.learning_rate", float("nan"), r"training\.learning_rate: "),
         ("patches.shape", [32, 32, 31], r"patches\.shape\[2\] is 31.*set it to 32"),
         ("patches.shape", [32, 32], r"patches\.shape"),

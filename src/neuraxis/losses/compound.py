@@ -8,56 +8,47 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-IGNORED = 255
+from neuraxis.losses.compared import IGNORED, Compared
+from neuraxis.losses.cross_entropy import binary_entropy, focal
+from neuraxis.losses.options import FocalOptions, LossSettings
+from neuraxis.losses.overlap import DiceLoss
 
 
-class DiceCrossEntropy(nn.Module):
+class DiceCrossEntropy(DiceLoss):
     """Soft Dice plus cross-entropy (Isensee et al. 2021; soft Dice of Milletari et al. 2016).
 
     Plain labels: softmax, Dice over all outputs but the background. Regions: sigmoid, binary cross-entropy, Dice over
-    all. Voxels of target 255 count nowhere.
-
-    Args:
-        regions: whether outputs may overlap.
-        dice_weight: factor of the Dice loss, which lies in [0, 1].
-        entropy_weight: factor of the mean cross-entropy.
-        batch_dice: pool the batch before dividing, which steadies small structures; else one Dice a sample.
-
-    `forward` takes logits (B, K, ...) and targets (B, 1, ...) of output numbers or (B, K, ...) of 0 and 1, uint8,
-    and returns a scalar. Where nothing is labelled and nothing predicted the Dice loss of that output is 0.
+    all. Where nothing is labelled and nothing predicted the Dice loss of an output is 0.
     """
 
-    def __init__(
-        self, regions: bool, dice_weight: float = 1.0, entropy_weight: float = 1.0, batch_dice: bool = True
-    ) -> None:
-        super().__init__()
-        self.regions, self.batch_dice = regions, batch_dice
-        self.dice_weight, self.entropy_weight = dice_weight, entropy_weight
 
-    def forward(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Return the weighted sum."""
-        logits = logits.float()
-        valid = target != IGNORED
-        if self.regions:
-            truth = (target == 1) & valid
-            probability = torch.sigmoid(logits)
-            entropy = F.binary_cross_entropy_with_logits(logits, truth.to(logits.dtype), reduction="none")
-        else:
-            index = torch.where(valid, target, 0)[:, 0].long()
-            logarithm = F.log_softmax(logits, dim=1)
-            entropy = F.nll_loss(logarithm, index, reduction="none")[:, None]
-            probability = logarithm.exp()[:, 1:]
-            outputs = torch.arange(1, logits.shape[1], device=logits.device).view(1, -1, *(1,) * (logits.ndim - 2))
-            truth = index[:, None] == outputs
-        weight = valid.to(logits.dtype)
-        mean_entropy = (entropy * weight).sum() / weight.sum().clamp_min(1)
-        return self.entropy_weight * mean_entropy + self.dice_weight * self._dice(probability, truth, weight)
+class DiceBinary(DiceLoss):
+    """Soft Dice plus binary cross-entropy, β Dice + α BCE: α is `entropy_weight`, β `dice_weight`.
 
-    def _dice(self, probability: torch.Tensor, truth: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        axes = tuple(axis for axis in range(truth.ndim) if axis > 1 or (axis == 0 and self.batch_dice))
-        shared = torch.where(truth, probability, 0).sum(axes)  # truth is nowhere where nothing counts
-        total = (probability * weight).sum(axes) + truth.sum(axes)
-        return 1 - ((2 * shared + 1e-5) / (total + 1e-5)).mean()
+    Of plain labels each output's probability is held against all others together; of two outputs that is
+    cross-entropy.
+    """
+
+    def entropy(self, seen: Compared) -> torch.Tensor:
+        """Return the mean binary cross-entropy."""
+        return binary_entropy(seen, self.weights, self.settings.label_smoothing)
+
+
+class DiceFocal(DiceLoss):
+    """Soft Dice plus focal loss (Lin et al. 2017; together Zhu et al. 2019).
+
+    Args:
+        settings: what all losses share.
+        options: γ.
+    """
+
+    def __init__(self, settings: LossSettings, options: FocalOptions) -> None:
+        super().__init__(settings, options)
+        self.gamma = options.gamma
+
+    def entropy(self, seen: Compared) -> torch.Tensor:
+        """Return the mean focal loss."""
+        return focal(seen, self.gamma, self.weights, self.settings.label_smoothing)
 
 
 class DeepSupervision(nn.Module):
@@ -65,14 +56,18 @@ class DeepSupervision(nn.Module):
 
     Args:
         loss: takes logits and target of one scale.
+        soft: whether a coarse voxel's target is the share of each label in it, not the nearest voxel's label.
 
-    `forward` takes the list of logits from fine to coarse, or one tensor, and the full-size target, which is brought
-    to each scale by nearest voxel.
+    `forward` takes the list of logits from fine to coarse, or one tensor, and the full-size target.
     """
 
-    def __init__(self, loss: nn.Module) -> None:
+    def __init__(self, loss: nn.Module, soft: bool = False) -> None:
         super().__init__()
-        self.loss = loss
+        self.loss, self.soft = loss, soft
+
+    def at(self, share_done: float) -> None:
+        """Hand on which share of training is over."""
+        self.loss.at(share_done)
 
     def forward(self, logits: torch.Tensor | Sequence[torch.Tensor], target: torch.Tensor) -> torch.Tensor:
         """Return the weighted mean over the scales."""
@@ -81,10 +76,31 @@ class DeepSupervision(nn.Module):
         scales = logits[: max(1, len(logits) - 1)]
         weights = [0.5**scale for scale in range(len(scales))]
         losses = [
-            weight * self.loss(scale, _nearest(target, tuple(scale.shape[2:])))
+            weight * self.loss(scale, self._at_scale(target, scale))
             for weight, scale in zip(weights, scales, strict=True)
         ]
         return torch.stack(losses).sum() / sum(weights)
+
+    def _at_scale(self, target: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        shape = tuple(logits.shape[2:])
+        if not self.soft or tuple(target.shape[2:]) == shape:
+            return _nearest(target, shape)
+        return shares(target, logits.shape[1], shape)
+
+
+def shares(target: torch.Tensor, outputs: int, shape: tuple[int, ...]) -> torch.Tensor:
+    """Return soft labels (B, K, *shape): the share of each output in the voxels that count; -1 where none does."""
+    valid = target >= 0 if target.is_floating_point() else target != IGNORED
+    if target.is_floating_point():
+        there = target.clamp_min(0)
+    elif target.shape[1] == outputs:
+        there = (target == 1) & valid
+    else:
+        numbers = torch.arange(outputs, device=target.device).view(1, -1, *(1,) * (target.ndim - 2))
+        there = (target == numbers) & valid
+    pool = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)[len(shape) - 1]
+    counted, found = pool(valid.float(), shape), pool(there.float(), shape)
+    return torch.where(counted > 0, found / counted.clamp_min(1e-9), -1.0)
 
 
 def _nearest(target: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:

@@ -15,6 +15,7 @@ import numpy as np
 
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.fingerprint import Fingerprint
+from neuraxis.dataset.labels import Labels
 from neuraxis.errors import RecipeError, suggest
 from neuraxis.networks.topology import MIN_EDGE
 from neuraxis.recipe.augmentation import PRESETS
@@ -78,6 +79,7 @@ class _Planner:
         self._normalisation()
         self._patches_and_network(chosen)
         self._augmentation()
+        self._class_weights()
         self._splits()
         recipe = resolve(overlay(self.decided, self.wishes))
         wished = {key: WISHED for key in leaves(self.wishes) if key not in ("name", "summary")}
@@ -101,6 +103,9 @@ class _Planner:
         reason = f"The box of non-zero voxels is {kept:.0%} of the median scan; "
         reason += "the rest is cut away." if crop else f"cropping pays below {CROP_BELOW:.0%}."
         self._choose("preparation.crop", "nonzero" if crop else "none", reason)
+        if crop:
+            flat = "Around the body is nothing but 0: a window of one value throughout holds none of it."
+            self._choose("inference.skip_flat", True, flat)
 
     # --- spacing, patch, network ---
 
@@ -213,6 +218,10 @@ class _Planner:
             "strides": "Each axis is halved while its spacing is below twice the finest.",
             "kernels": "3 along each axis whose spacing is below twice the finest, else 1.",
             "flat_axis": f"Axis {'XYZ'[chosen.options.get('flat_axis') or 0]} is predicted slice by slice.",
+            "first_width": "The usual width; it doubles from stage to stage.",
+            "blocks_down": "A stage for each time that every axis can be halved, four at most.",
+            "blocks_up": "One block for each stage of the decoder, as its authors have it.",
+            "groups": "Eight, or fewer where the width is no multiple of that.",
         }
         for key, reason in reasons.items():
             if chosen.options.get(key) is not None:
@@ -229,6 +238,9 @@ class _Planner:
             wish = look_up(self.wishes, f"preparation.{key}")
             if wish is not None and wish != usual:
                 raise RecipeError(f"preparation.{key} is for imported models; training works on canonical axes.")
+        for key, usual in (("normalise_on", "scan"), ("keeps", "edges")):
+            if look_up(self.wishes, f"preparation.{key}") not in (None, usual):
+                raise RecipeError(f"preparation.{key} is for imported models; training has '{usual}' alone.")
         if 0 in (look_up(self.wishes, "preparation.spacing_mm") or ()):
             raise RecipeError("preparation.spacing_mm is 0 along an axis; training needs a spacing. Set it, or none.")
 
@@ -257,6 +269,20 @@ class _Planner:
         if "zscore_nonzero" in self.decided["preparation"]["normalisation"].values():
             self._choose("augmentation.keep_zeros", True, "What lies outside of the cut-out head is 0, and stays so.")
 
+    def _class_weights(self) -> None:
+        """Replace "fingerprint" by numbers; refuse numbers that are not one for each output."""
+        wish, outputs = look_up(self.wishes, "loss.class_weights"), self.dataset.labels.outputs
+        if wish == "fingerprint":
+            weights = class_weights(self.fingerprint.voxels_per_label, self.dataset.labels)
+            self.wishes = overlay(self.wishes, {"loss": {"class_weights": weights}})
+            told = ", ".join(f"{name} {weight:g}" for name, weight in zip(outputs, weights, strict=True))
+            self.reasons["loss.class_weights"] = f"One over the root of each label's share of all voxels: {told}."
+        elif wish and len(wish) != len(outputs):
+            raise RecipeError(
+                f"loss.class_weights has {len(wish)} numbers, but the network has {len(outputs)} outputs: "
+                f"{', '.join(outputs)}. Give one for each."
+            )
+
     def _splits(self) -> None:
         if self.dataset.own_folds and look_up(self.wishes, "splits.own") is not False:
             self.reasons["splits.own"] = f"The data bring {len(self.dataset.own_folds)} splits; they are used."
@@ -266,6 +292,25 @@ class _Planner:
         told = any(case.subject not in ("", case.id) for case in self.dataset.cases)
         who = f"{patients} patients" if told else f"{patients} cases, each taken for a patient of its own,"
         self._choose("splits.folds", folds, f"{who} are dealt to {folds} folds, a patient to one.")
+
+
+def class_weights(voxels: Mapping[int, int], labels: Labels) -> list[float]:
+    """Return a weight for each output, 1 on average: one over the root of its share of all voxels.
+
+    An output that is nowhere weighs as much as the rarest that is somewhere.
+
+    Args:
+        voxels: label number to voxels of the whole dataset; those to be ignored are not counted.
+        labels: what the outputs are.
+
+    >>> class_weights({0: 900, 1: 100}, Labels(names={"background": 0, "lesion": 1}))
+    [0.5, 1.5]
+    """
+    joined = labels.regions or {name: (labels.names[name],) for name in labels.outputs}
+    found = [sum(voxels.get(number, 0) for number in joined[name]) for name in labels.outputs]
+    least = min([count for count in found if count], default=1)
+    roots = [max(count, least) ** -0.5 for count in found]
+    return [round(root * len(roots) / sum(roots), 4) for root in roots]
 
 
 def _names_a_side(label: str) -> bool:

@@ -7,21 +7,22 @@ A file or `--set key=value` gives wishes, the planner takes the open decisions f
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import tomli_w
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from neuraxis.errors import UnknownName
-from neuraxis.losses.catalog import LOSSES
+from neuraxis.losses.catalog import OPTIONS as LOSS_OPTIONS
 from neuraxis.networks.catalog import OPTIONS
 from neuraxis.recipe.augmentation import AugmentationRecipe
 from neuraxis.recipe.part import Axis, Part
 from neuraxis.recipe.preparation import PreparationRecipe
+from neuraxis.recipe.previews import PreviewRecipe
 
 Triple = tuple[int, int, int]
-Arithmetic = Literal["neuraxis", "nnunet"]
+Arithmetic = Literal["neuraxis", "nnunet", "monai"]
+Watched = Literal["validation_dice", "validation_loss", "loss"]
 
 
 def _can_be_trained(configuration: Any) -> Any:
@@ -88,12 +89,20 @@ class NetworkRecipe(Part):
 class LossRecipe(Part):
     """The loss by its name in the catalog.
 
+    It is `entropy_weight` times a part that looks at each voxel, plus `dice_weight` times a part that counts overlap,
+    plus what it adds of its own. What each loss computes stands under "Losses".
+
     Attributes:
         name: as `neuraxis catalog losses` lists it.
-        dice_weight: weight of the Dice part.
-        entropy_weight: weight of the cross-entropy part.
-        batch_dice: whether the Dice part counts voxels over the whole batch, or sample by sample.
+        dice_weight: weight of the part that counts overlap: Dice, or what the loss has in its place.
+        entropy_weight: weight of the part that looks at each voxel: cross-entropy, or what the loss has in its place.
+        batch_dice: whether overlap is counted over the whole batch, or sample by sample.
         deep_supervision: whether every stage of the decoder is trained, not the finest alone.
+        soft_scales: whether coarser stages learn the share of each label in a voxel, not the nearest voxel's label.
+        class_weights: one number for each output, the background's first; "fingerprint" takes one over the root of
+            each label's share of all voxels. Empty: all weigh the same.
+        label_smoothing: share of each voxel's label that is spread over all outputs in the part that looks at voxels.
+        options: the loss's own; the tables below list them.
     """
 
     name: str = "dice_ce"
@@ -101,13 +110,23 @@ class LossRecipe(Part):
     entropy_weight: float = Field(1.0, ge=0)
     batch_dice: bool = True
     deep_supervision: bool = True
+    soft_scales: bool = False
+    class_weights: Literal["fingerprint"] | tuple[Annotated[float, Field(ge=0)], ...] = ()
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    options: dict[str, Any] = Field(default={})
 
-    @field_validator("name")
-    @classmethod
-    def _is_known(cls, value: str) -> str:
-        if value not in LOSSES.names():
-            raise UnknownName("loss", value, LOSSES.names())
-        return value
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        object.__setattr__(self, "options", self.typed_options().model_dump())
+        if self.dice_weight + self.entropy_weight == 0:
+            raise ValueError("dice_weight and entropy_weight are both 0: one of them has to count")
+        if self.class_weights and self.class_weights != "fingerprint" and sum(self.class_weights[1:]) == 0:
+            raise ValueError("class_weights gives every output but the first a weight of 0: nothing would be learned")
+        return self
+
+    def typed_options(self) -> Any:
+        """Return the options as the loss's own frozen type."""
+        return LOSS_OPTIONS.load(self.name)(**self.options)
 
 
 class TrainingRecipe(Part):
@@ -115,31 +134,81 @@ class TrainingRecipe(Part):
 
     Attributes:
         steps: optimiser steps in all; a time budget takes what fits instead, at most the number that was set.
-        optimizer: "adamw", or "sgd" with Nesterov momentum 0.99.
-        learning_rate: its highest value, after `warmup_steps` of linear rise.
-        weight_decay: as the optimiser takes it.
-        schedule: fall to 0 at the last step: "cosine", or "poly" with exponent 0.9.
-        warmup_steps: steps over which the learning rate rises, a tenth of all steps at most.
-        clip_norm: gradients longer than this are shortened.
+        optimizer: "adamw", "adam" or "sgd".
+        learning_rate: its highest value.
+        weight_decay: as the optimiser takes it: "adamw" shrinks the weights, "adam" and "sgd" add it to the gradients.
+        momentum: of "sgd".
+        nesterov: whether "sgd" takes Nesterov's form of it.
+        schedule: of the learning rate. "cosine" and "poly" fall to `floor` at the last step; "restarts" falls along
+            `cycles` cosines; "one-cycle" rises first, for three tenths of the steps from a 25th; "plateau" falls by
+            `plateau_factor` when `watch` gains nothing; "constant".
+        warmup_steps: steps over which the learning rate rises, a tenth of all steps at most; none with "one-cycle".
+        poly_exponent: of "poly".
+        cycles: how many cosines "restarts" has.
+        cycle_growth: how many times as long as the one before each of them is.
+        floor: lowest learning rate, as a share of the highest.
+        plateau_factor: what "plateau" multiplies the learning rate by.
+        plateau_patience: after how many validations without gain "plateau" does so.
+        stop_patience: after how many validations without gain training ends early; 0: never.
+        watch: what has to gain. "validation_dice" and "validation_loss" of the held-out patches: then scores of these
+            cases are marked as such; "loss" of training.
+        least_gain: how much better than the best a validation has to be.
+        accumulate: batches whose gradients are added up to one step, as one batch of as many patches would give.
+        clip_norm: gradients longer than this are shortened; 0: none is.
+        clip_value: numbers of the gradients are cut at this, before; 0: none is.
         ema_decay: decay of the running mean of weights that is scored and shipped; 0 ships the last weights.
         precision: "bf16" computes convolutions in bfloat16; "auto" does where the device has it.
-        validations: how often the held-out patches are scored during training, for the curves alone.
+        validations: how often the held-out patches are scored during training, for the curves and for `watch`.
         checkpoint_minutes: a checkpoint is written about this often; it does not change the result.
         loader_workers: processes that cut patches ahead; 0 cuts them in a thread of the training process.
     """
 
     steps: int = Field(12_500, ge=1)
-    optimizer: Literal["adamw", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
-    schedule: Literal["cosine", "poly"] = "cosine"
+    momentum: float = Field(0.99, ge=0, lt=1)
+    nesterov: bool = True
+    schedule: Literal["cosine", "poly", "restarts", "one-cycle", "plateau", "constant"] = "cosine"
     warmup_steps: int = Field(50, ge=0)
-    clip_norm: float = Field(12.0, gt=0)
+    poly_exponent: float = Field(0.9, gt=0)
+    cycles: int = Field(3, ge=1, le=100)
+    cycle_growth: float = Field(1.0, ge=1, le=10)
+    floor: float = Field(0.0, ge=0, lt=1)
+    plateau_factor: float = Field(0.2, gt=0, lt=1)
+    plateau_patience: int = Field(3, ge=1)
+    stop_patience: int = Field(0, ge=0)
+    watch: Watched = "validation_dice"
+    least_gain: float = Field(0.0, ge=0)
+    accumulate: int = Field(1, ge=1)
+    clip_norm: float = Field(12.0, ge=0)
+    clip_value: float = Field(0.0, ge=0)
     ema_decay: float = Field(0.995, ge=0, lt=1)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     validations: int = Field(20, ge=1)
     checkpoint_minutes: float = Field(1.0, gt=0)
     loader_workers: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _patience_can_end(self) -> Self:
+        if self.validations < self.least_validations:
+            key = "stop_patience" if self.stop_patience else "plateau_patience"
+            raise ValueError(
+                f"{key} is {getattr(self, key)}, but there are {self.validations} validations: nothing could come of "
+                f"it. Lower it, or set training.validations to {self.least_validations} or more"
+            )
+        return self
+
+    @property
+    def least_validations(self) -> int:
+        """How many validations it takes until something can come of what is watched; 1 where nothing is."""
+        plateau = self.plateau_patience if self.schedule == "plateau" else 0
+        return 2 + max(plateau, self.stop_patience) if plateau or self.stop_patience else 1
+
+    @property
+    def chooses_on_held_out(self) -> bool:
+        """Whether the held-out cases decide when the learning rate falls or when training ends."""
+        return self.watch != "loss" and (self.stop_patience > 0 or self.schedule == "plateau")
 
 
 class InferenceRecipe(Part):
@@ -149,12 +218,26 @@ class InferenceRecipe(Part):
         overlap: share of a window's side that the next one covers again, in [0, 0.9].
         mirror_axes: axes along which the window is also predicted mirrored; the mean is taken.
         arithmetic: "neuraxis" adds windows up in float32 and averages and interpolates probabilities; "nnunet" does as
-            nnU-Net's predictor, to the voxel: float16 sums, and logits averaged over folds and interpolated.
+            nnU-Net's predictor, to the voxel: float16 sums, and logits averaged over folds and interpolated; "monai"
+            as MONAI's: windows at multiples of a step of whole voxels, no weight below 0.001, and probabilities of
+            regions interpolated, not their logits.
+        weight: of a window's voxels: "gaussian", most in its middle, or "constant". The latter with "monai" alone.
+        padding: what surrounds a scan that is smaller than the window: "zeros", or the voxels at its "edge".
+        skip_flat: whether a window in which every channel is one value, such as air, is background without being run.
     """
 
     overlap: float = Field(0.5, ge=0, le=0.9)
     mirror_axes: tuple[Axis, ...] = ()
     arithmetic: Arithmetic = "neuraxis"
+    weight: Literal["gaussian", "constant"] = "gaussian"
+    padding: Literal["zeros", "edge"] = "zeros"
+    skip_flat: bool = False
+
+    @model_validator(mode="after")
+    def _weighs(self) -> InferenceRecipe:
+        if self.weight == "constant" and self.arithmetic != "monai":
+            raise ValueError("weight 'constant' needs arithmetic 'monai'")
+        return self
 
 
 class Recipe(Part):
@@ -182,6 +265,7 @@ class Recipe(Part):
     loss: LossRecipe = LossRecipe()
     training: TrainingRecipe = TrainingRecipe()
     inference: InferenceRecipe = InferenceRecipe()
+    previews: PreviewRecipe = PreviewRecipe()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Recipe:

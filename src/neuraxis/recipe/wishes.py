@@ -19,6 +19,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from neuraxis.errors import RecipeError, UnknownName
+from neuraxis.losses.catalog import OPTIONS as LOSS_OPTIONS
 from neuraxis.networks.catalog import OPTIONS
 from neuraxis.recipe.recipe import NetworkRecipe, Recipe
 
@@ -53,11 +54,12 @@ def book() -> dict[str, str]:
 def check_keys(wishes: Mapping[str, Any]) -> None:
     """Raise `RecipeError` for the first key that no recipe has; the message offers the nearest."""
     _check_branch(Recipe, wishes, "")
-    network = wishes.get("network", {})
-    if isinstance(network, Mapping) and isinstance(network.get("options"), Mapping):
-        _check_branch(OPTIONS.load(network.get("name", "unet")), network["options"], "network.options.")
-    elif isinstance(network, Mapping) and "name" in network:
-        OPTIONS.load(network["name"])
+    for branch, options, usual in (("network", OPTIONS, "unet"), ("loss", LOSS_OPTIONS, "dice_ce")):
+        asked = wishes.get(branch, {})
+        if isinstance(asked, Mapping) and isinstance(asked.get("options"), Mapping):
+            _check_branch(options.load(asked.get("name", usual)), asked["options"], f"{branch}.options.")
+        elif isinstance(asked, Mapping) and "name" in asked:
+            options.load(asked["name"])
 
 
 def resolve(decisions: Mapping[str, Any]) -> Recipe:

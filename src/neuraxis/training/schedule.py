@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 
 from neuraxis.recipe.recipe import TrainingRecipe
 
+RISE, _LOW = 0.3, 1 / 25  # of the one-cycle schedule (Smith and Topin 2018): how long it rises, and from where
+
 
 @dataclass(frozen=True)
 class Correction:
@@ -62,6 +64,11 @@ class Course:
         if not self.fixed_at < step < steps:
             raise ValueError(f"A correction at step {step} to {steps} steps does not follow on {self}.")
         return replace(self, corrections=(*self.corrections, Correction(step, steps)))
+
+    def ended(self, step: int) -> Course:
+        """Return the course that ends after `step` steps, the one that was just done."""
+        earlier = (correction for correction in self.corrections if correction.step < step)
+        return replace(self, corrections=(*earlier, Correction(step, step)))
 
     def share_done(self, step: int, first: int = 0) -> float:
         """Return how much of the schedule is over before a step, in [0, 1]; it is a straight line but for corrections.
@@ -115,7 +122,9 @@ def course_of(planned: int, corrections: Iterable[tuple[int, int]]) -> Course:
 
 
 def learning_rate(step: int, recipe: TrainingRecipe, course: Course | None = None) -> float:
-    """Return the learning rate of a step: linear warm-up, then the schedule down to 0 after the last step.
+    """Return the learning rate of a step: linear warm-up, then the schedule, which ends after the last step.
+
+    "plateau" and "constant" stay at the highest value here; what a plateau takes away is the task's to know.
 
     Args:
         step: steps done before it.
@@ -127,13 +136,41 @@ def learning_rate(step: int, recipe: TrainingRecipe, course: Course | None = Non
     (0.1, 1.0, 0.5)
     """
     course = course or Course(recipe.steps)
-    warmup = min(recipe.warmup_steps, course.planned // 10)
+    warmup = 0 if recipe.schedule == "one-cycle" else min(recipe.warmup_steps, course.planned // 10)
     if step < warmup:
         return recipe.learning_rate * (step + 1) / warmup
-    done = course.share_done(step, warmup)
+    height = _height(course.share_done(step, warmup), recipe)
+    return recipe.learning_rate * (recipe.floor + (1 - recipe.floor) * height if recipe.floor else height)
+
+
+def _height(done: float, recipe: TrainingRecipe) -> float:
+    """Return how far from its floor (0) to its top (1) a schedule is."""
     if recipe.schedule == "poly":
-        return recipe.learning_rate * (1 - done) ** 0.9
-    return recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+        return float((1 - done) ** recipe.poly_exponent)
+    if recipe.schedule in ("plateau", "constant"):
+        return 1.0
+    if recipe.schedule == "one-cycle":
+        if done < RISE:
+            return _LOW + (1 - _LOW) * (1 - _cosine(done / RISE))
+        return _cosine((done - RISE) / (1 - RISE))
+    if recipe.schedule == "restarts":
+        return _cosine(_share_of_cycle(done, recipe.cycles, recipe.cycle_growth))
+    return _cosine(done)
+
+
+def _cosine(done: float) -> float:
+    return 0.5 * (1 + math.cos(math.pi * done))
+
+
+def _share_of_cycle(done: float, cycles: int, growth: float) -> float:
+    """Return how much of the cycle that holds this moment is over; each is `growth` times as long as the one before."""
+    lengths = [growth**cycle for cycle in range(cycles)]
+    left = done * sum(lengths)
+    for length in lengths[:-1]:
+        if left < length:
+            return left / length
+        left -= length
+    return min(1.0, left / lengths[-1])
 
 
 def _further(share: float, start: int, end: int, step: int) -> float:

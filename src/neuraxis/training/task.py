@@ -16,13 +16,17 @@ from torch.profiler import record_function
 
 from neuraxis.errors import RecipeError
 from neuraxis.losses.catalog import LOSSES
+from neuraxis.losses.compared import Loss
 from neuraxis.losses.compound import DeepSupervision
+from neuraxis.losses.options import LossSettings
 from neuraxis.networks.catalog import NETWORKS
 from neuraxis.patches.augment.augment import Augmentation
 from neuraxis.patches.draws import Purpose, derived_seed
 from neuraxis.recipe.recipe import Recipe
 from neuraxis.training.clock import TrainingClock
 from neuraxis.training.data import Batch
+from neuraxis.training.optimisation.optimizers import build_optimizer, clip_gradients
+from neuraxis.training.optimisation.watch import Watch
 from neuraxis.training.schedule import Course, learning_rate
 
 
@@ -32,6 +36,28 @@ def build_network(recipe: Recipe, channels: int, outputs: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(recipe.seed, Purpose.WEIGHTS))
         return kind(recipe.network.typed_options(), channels, outputs)
+
+
+def build_loss(recipe: Recipe, regions: bool) -> Loss:
+    """Build the recipe's loss for one scale.
+
+    Raises:
+        RecipeError: class weights are still to be taken from a fingerprint, which the planner does.
+    """
+    asked = recipe.loss
+    if asked.class_weights == "fingerprint":
+        raise RecipeError("loss.class_weights is still 'fingerprint': plan with the data first, or give numbers.")
+    settings = LossSettings(
+        regions=regions,
+        dice_weight=asked.dice_weight,
+        entropy_weight=asked.entropy_weight,
+        batch_dice=asked.batch_dice,
+        class_weights=asked.class_weights,
+        label_smoothing=asked.label_smoothing,
+        extent=[n * mm for n, mm in zip(recipe.patches.shape, recipe.preparation.spacing_mm, strict=True)],
+    )
+    loss: Loss = LOSSES.load(asked.name)(settings, asked.typed_options())
+    return loss
 
 
 class SegmentationTask(L.LightningModule):
@@ -45,6 +71,7 @@ class SegmentationTask(L.LightningModule):
 
     Attributes:
         course: the steps in all, with corrections.
+        watch: what the validations said.
         clock: how long it has worked.
         first_step: optimiser steps done before this process began.
         loss_sum: sum of losses since the last row of the curves.
@@ -57,15 +84,16 @@ class SegmentationTask(L.LightningModule):
         self.network = build_network(recipe, channels, outputs)
         self.running = copy.deepcopy(self.network).requires_grad_(False)
         self.running.eval()
-        loss = LOSSES.load(recipe.loss.name)(
-            regions, recipe.loss.dice_weight, recipe.loss.entropy_weight, recipe.loss.batch_dice
-        )
-        self.loss = DeepSupervision(loss) if recipe.loss.deep_supervision else loss
+        self.one_scale = build_loss(recipe, regions)
+        self.loss = self.one_scale
+        if recipe.loss.deep_supervision:
+            self.loss = DeepSupervision(self.one_scale, recipe.loss.soft_scales)
         flat = recipe.network.options.get("flat_axis")
         self.augmentation = Augmentation(
             recipe.augmentation, recipe.patches.shape, recipe.preparation.spacing_mm, recipe.seed, flat
         )
         self.course, self.clock = Course(recipe.training.steps), TrainingClock()
+        self.watch = Watch(recipe.training)
         self.first_step, self.loss_sum, self.loss_count = 0, 0.0, 0
         self._optimizer_state: dict[str, Any] | None = None
         self._unread: torch.Tensor | None = None
@@ -79,19 +107,7 @@ class SegmentationTask(L.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Build the optimiser; after an interruption with the moments it had."""
-        settings = self.recipe.training
-        if settings.optimizer == "sgd":
-            optimizer: torch.optim.Optimizer = torch.optim.SGD(
-                self.network.parameters(),
-                settings.learning_rate,
-                0.99,
-                nesterov=True,
-                weight_decay=settings.weight_decay,
-            )
-        else:
-            optimizer = torch.optim.AdamW(
-                self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-            )
+        optimizer = build_optimizer(self.recipe.training, self.network.parameters())
         if self._optimizer_state is not None:
             optimizer.load_state_dict(self._optimizer_state)
             self._optimizer_state = None
@@ -104,15 +120,45 @@ class SegmentationTask(L.LightningModule):
             images, targets = self.augmentation(images, targets, step)
         return images, targets, step
 
+    def rate_at(self, step: int) -> float:
+        """Return the learning rate of a step that comes next or was just done."""
+        return learning_rate(step, self.recipe.training, self.course) * self.watch.factor
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Set the step's learning rate, and the seed of draws inside the network."""
+        """Set the step's learning rate, weights of the loss that rise, and the seed of draws inside the network."""
         torch.manual_seed(derived_seed(self.recipe.seed, Purpose.DROPOUT, self.step))
+        self.loss.at(self.course.share_done(self.step))
         for group in self.optimizers(use_pl_optimizer=False).param_groups:
-            group["lr"] = learning_rate(self.step, self.recipe.training, self.course)
+            group["lr"] = self.rate_at(self.step)
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        """Return the loss of a batch."""
+        """Return the loss of a batch; of several parts that of the last, with the others' gradients left behind."""
         images, targets, _ = batch
+        parts = self.recipe.training.accumulate
+        if parts == 1:
+            loss = self._loss(images, targets)
+            self.settle()
+            self._unread = loss.detach()
+            return loss
+        self.optimizers(use_pl_optimizer=False).zero_grad()
+        pairs = [*zip(images.chunk(parts), targets.chunk(parts), strict=True)]
+        total = torch.zeros((), device=images.device)
+        for some in pairs[:-1]:
+            loss = self._loss(*some) / parts
+            total += loss.detach()
+            with torch.autocast(images.device.type, enabled=False), record_function("backward"):
+                loss.backward()
+        loss = self._loss(*pairs[-1]) / parts
+        self.settle()
+        self._unread = total + loss.detach()
+        return loss
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
+        """Forget the last step's gradients, unless those of a batch's first parts lie there."""
+        if self.recipe.training.accumulate == 1:
+            optimizer.zero_grad()
+
+    def _loss(self, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         if self.recipe.network.options.get("flat_axis") is None:
             images = images.contiguous(memory_format=torch.channels_last_3d)
         with record_function("network"):
@@ -120,10 +166,7 @@ class SegmentationTask(L.LightningModule):
         if not self.recipe.loss.deep_supervision and not isinstance(logits, torch.Tensor):
             logits = logits[0]
         with record_function("loss"):
-            loss = self.loss(logits, targets)
-        self.settle()
-        self._unread = loss.detach()
-        return loss
+            return self.loss(logits, targets)
 
     def settle(self) -> None:
         """Read the last step's loss; only now, so that a GPU need not pause between forward and backward.
@@ -142,9 +185,9 @@ class SegmentationTask(L.LightningModule):
         self.loss_sum, self.loss_count = self.loss_sum + value, self.loss_count + 1
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Shorten gradients that are too long; Lightning's own clipping refuses the fused optimiser."""
+        """Clip gradients; Lightning's own clipping refuses the fused optimiser."""
         with record_function("gradient clipping"):
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.training.clip_norm)
+            clip_gradients(self.recipe.training, self.network.parameters())
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
         """Take the step, then move the running mean of the weights; early on it forgets faster."""
@@ -172,6 +215,7 @@ class SegmentationTask(L.LightningModule):
             "loss_sum": self.loss_sum,
             "loss_count": self.loss_count,
             "clock": self.clock.state(),
+            "watch": self.watch.state(),
         }
 
     def restore(self, progress: dict[str, Any]) -> None:
@@ -181,4 +225,7 @@ class SegmentationTask(L.LightningModule):
         self._optimizer_state = progress["optimizer"]
         self.first_step = int(progress["step"])
         self.clock.restore(progress.get("clock", {}))
+        self.watch.restore(progress.get("watch", {}))
+        if self.watch.stopped_at is not None:
+            self.course = self.course.ended(self.watch.stopped_at)
         self.loss_sum, self.loss_count = float(progress["loss_sum"]), int(progress["loss_count"])

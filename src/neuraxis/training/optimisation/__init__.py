@@ -1,0 +1,1 @@
+"""How weights move, and what the validations have a say in."""
