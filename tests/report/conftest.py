@@ -14,7 +14,7 @@ from neuraxis.dataset.labels import Labels
 from neuraxis.evaluation.scores import Score, Scores
 from neuraxis.report.overlays import Overlay
 
-VOID = {"br", "hr", "input", "link", "meta"}
+VOID = {"br", "hr", "img", "input", "link", "meta"}
 NAMES = {"background": 0, "anterior": 1, "posterior": 2}
 
 

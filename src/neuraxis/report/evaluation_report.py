@@ -17,6 +17,7 @@ from neuraxis.report.overlay_view import overlay_view
 from neuraxis.report.overlays import Overlay
 from neuraxis.report.page import Column, Head, Section, bullets, facts_list, figure, table, write_page
 from neuraxis.report.plots import bar_plot, curve_plot, legend, strip_plot
+from neuraxis.report.previews.section import Previews, previews_section
 
 SELECTED = "Selected on these cases: they helped to choose something about the model, so expect less on new ones."
 MOST_BARS = 8
@@ -37,6 +38,7 @@ class RunReport:
         facts: versions, hashes, seeds, times.
         notes: further sentences for the reader, beside those of the scores.
         profile: rows of profile.csv (operation, calls, milliseconds, device_milliseconds, share), the longest first.
+        previews: what the training showed on its way.
     """
 
     title: str
@@ -49,6 +51,7 @@ class RunReport:
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     profile: Sequence[Mapping[str, Any]] = ()
+    previews: Previews | None = None
 
 
 def write_run_report(content: RunReport, path: Path, overwrite: bool = True) -> None:
@@ -64,8 +67,9 @@ def report_html(content: RunReport) -> str:
     """Return the report as HTML."""
     facts = {name: _in_short(value) for name, value in content.dataset.items()}
     sections = (_scores(content), _distributions(content.scores), _overlays(content.overlays), _cases(content.scores),
-                _curves(content.curves), _profile(content.profile), _plan(content.reasons),
-                _recipe(content.recipe_toml), _facts(content.facts), _notes(content))  # fmt: skip
+                _curves(content.curves), previews_section(content.previews), _profile(content.profile),
+                _plan(content.reasons), _recipe(content.recipe_toml), _facts(content.facts),
+                _notes(content))  # fmt: skip
     return write_page(Head(content.title, facts=facts), [section for section in sections if section is not None])
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import re
 
-_VOID = frozenset({"br", "hr", "input", "link", "meta"})
+_VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 

@@ -15,8 +15,9 @@ from neuraxis.dataset.labels import Labels
 MARGIN_MM = 15.0
 NARROWEST = 0.6
 THINNEST_VOXELS = 4
+WHOLE = (slice(None), slice(None))
 
-_PLANES = {  # name: (axis cut across, axis along columns, axis along rows, ends at left, right, top, bottom)
+PLANES = {  # name: (axis cut across, axis along columns, axis along rows, ends at left, right, top, bottom)
     "axial": (2, 0, 1, "RLAP"),
     "coronal": (1, 0, 2, "RLSI"),
     "sagittal": (0, 1, 2, "APSI"),
@@ -112,10 +113,10 @@ def slices(overlay: Overlay) -> tuple[Slice, ...]:
     labelled = (predicted > 0).astype(np.uint8)
     if reference is not None:
         labelled += reference > 0
-    grey = _grey(overlay.image)
+    grey = as_grey(overlay.image)
     found = []
     for name in _planes(overlay.image.shape):
-        across, column, row, ends = _PLANES[name]
+        across, column, row, ends = PLANES[name]
         index = _fullest(labelled, across)
         size = (overlay.spacing_mm[column], overlay.spacing_mm[row])
         box = _box(np.asarray(labelled.any(axis=across)), size)
@@ -126,9 +127,9 @@ def slices(overlay: Overlay) -> tuple[Slice, ...]:
                 overlay.image.shape[across],
                 size,
                 ends,
-                None if reference is None else _hung(reference, across, index, box),
-                _hung(predicted, across, index, box),
-                _hung(grey, across, index, box),
+                None if reference is None else hung(reference, across, index, box),
+                hung(predicted, across, index, box),
+                hung(grey, across, index, box),
             )
         )
     return tuple(found)
@@ -174,13 +175,20 @@ def straightened(line: np.ndarray) -> np.ndarray:
     return corners
 
 
-def _hung(array: np.ndarray, across: int, index: int, box: tuple[slice, slice]) -> np.ndarray:
-    """Return one slice as rows and columns of the picture: the far end of each axis comes first."""
+def hung(array: np.ndarray, across: int, index: int, box: tuple[slice, slice] = WHOLE) -> np.ndarray:
+    """Return one slice as rows and columns of the picture: the far end of each axis comes first.
+
+    Args:
+        array: (X, Y, Z), RAS+.
+        across: the axis that is cut across.
+        index: which slice.
+        box: the part of the plane to show.
+    """
     return np.ascontiguousarray(array.take(index, axis=across)[box].T[::-1, ::-1])
 
 
 def _planes(shape: tuple[int, ...]) -> tuple[str, ...]:
-    names = (name for name, (_, *sides, _) in _PLANES.items() if min(shape[side] for side in sides) >= THINNEST_VOXELS)
+    names = (name for name, (_, *sides, _) in PLANES.items() if min(shape[side] for side in sides) >= THINNEST_VOXELS)
     return tuple(names) or ("axial",)
 
 
@@ -208,7 +216,7 @@ def _use(following: dict[tuple[int, int], list[tuple[int, int]]], start: tuple[i
         del following[start]
 
 
-def _grey(image: np.ndarray) -> np.ndarray:
+def as_grey(image: np.ndarray) -> np.ndarray:
     """Return the image as uint8, from its 1st to its 99.5th percentile; what is not finite is black."""
     values = image.astype(np.float32)
     finite = values[np.isfinite(values)]
