@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from neuraxis.cli.display import display
-from neuraxis.cli.options import SHOWN, Device, Output, Profiled, RecipeName, Settings, parse_duration
+from neuraxis.cli.options import SHOWN, Device, Output, Previewed, Profiled, RecipeName, Settings, parse_duration
 from neuraxis.cli.printing import show, show_json
 from neuraxis.cli.scores import describe_scores, scores_content
 
@@ -34,6 +34,11 @@ class FitChoices:
         Path | None, Parameter(help="An earlier run to do again: its recipe, splits, seeds and events.")
     ] = None
     profile: Profiled = False
+    preview: Previewed = ()
+    begin_with: Annotated[
+        Path | None,
+        Parameter(name="--from", help="A bundle to begin with: its weights as far as they fit, and its network."),
+    ] = None
 
 
 DEFAULTS = FitChoices()
@@ -54,6 +59,8 @@ def fit(
 
         neuraxis fit ms-brain/ --into runs/a --budget 1h30m
         neuraxis fit site-a/ site-b/ --set training.steps=5000
+        neuraxis fit ms-brain/ --preview unlabelled/
+        neuraxis fit new-site/ --from model.nxb --budget 20m
 
     Args:
         datasets: Folders of labelled scans (nnU-Net or Medical Segmentation Decathlon); several are joined.
@@ -72,6 +79,8 @@ def fit(
         device=choices.device,
         repeat=choices.repeat,
         profile=choices.profile,
+        previews=choices.preview,
+        begin_with=choices.begin_with,
     )
     with display(output) as progress:
         result = fit_model(datasets, options, progress)

@@ -44,8 +44,9 @@ def fix_steps(job: TrainingJob, clock: Clock, most: int | None, progress: Progre
     """Measure the speed and return the facts of the decision: steps, seconds per step, and the reason in words.
 
     Measuring ends when at most 5 % of the budget are gone. Kept back is the time for predicting and scoring the
-    held-out fold, for bundle and report, and for the curves' validations, of which there are so few that they take a
-    tenth of the time at most. More than `most` steps, which the user set, are not taken.
+    held-out fold, for bundle and report, for previews, and for the curves' validations, of which there are so few that
+    they take a tenth of the time at most, or as many as the recipe's patience needs. More than `most` steps, which the
+    user set, are not taken.
 
     Raises:
         UsageError: not even one step fits.
@@ -57,9 +58,10 @@ def fix_steps(job: TrainingJob, clock: Clock, most: int | None, progress: Progre
         step_s, timed = seconds_per_step(job, min(LONGEST_MEASURING_S, spare), spare)
         stage.advance()
     left = clock.left_s
-    row_s = HELD_OUT_BATCHES * step_s / 3
-    validations = min(job.recipe.training.validations, max(1, int(VALIDATING_SHARE * left / row_s)))
-    kept_back = validations * row_s + _after_training_s(job, step_s)
+    training = job.recipe.training
+    row_s = HELD_OUT_BATCHES * step_s / 3 / training.accumulate
+    validations = min(training.validations, max(training.least_validations, int(VALIDATING_SHARE * left / row_s)))
+    kept_back = validations * row_s + _after_training_s(job, step_s) + _previews_s(job, left)
     room = RESERVE * left - kept_back
     fitting = int(room / step_s)
     if fitting < 1:
@@ -138,7 +140,8 @@ class Pacer:
     def _corrected(self, moment: Moment) -> int | None:
         (first, began), (last, ended) = self._looks[0], self._looks[-1]
         step_s = (ended - began) / (last - first)
-        row_s = moment.rows_s / moment.rows if moment.rows else HELD_OUT_BATCHES * step_s / 3
+        unseen_s = HELD_OUT_BATCHES * step_s / 3 / self._job.recipe.training.accumulate
+        row_s = moment.rows_s / moment.rows if moment.rows else unseen_s
         each_s = step_s + row_s / moment.every
         late_s = moment.seconds + (moment.course.steps - moment.step) * each_s - self._ends_s(step_s)
         steps = max(moment.step + 1, moment.course.steps - round(late_s / each_s))
@@ -159,10 +162,17 @@ class Pacer:
         return float(RESERVE * left - _after_training_s(self._job, step_s))
 
 
+def _previews_s(job: TrainingJob, left: float) -> float:
+    """Return the seconds that previews may take, the first of which are free."""
+    previews = job.recipe.previews
+    shown = len(previews.cases) or min(previews.count, len(job.fold.validation or job.fold.training))
+    return previews.share * left if previews.every and shown + len(job.scans) else 0.0
+
+
 def _after_training_s(job: TrainingJob, step_s: float) -> float:
     """Estimate how long predicting and scoring the held-out fold takes, and bundle and report."""
     recipe, seconds = job.recipe, BUNDLE_AND_REPORT_S
-    window_s = step_s / 3 / recipe.patches.batch
+    window_s = step_s / 3 / (recipe.patches.batch * recipe.training.accumulate)
     mirrored = 2 ** len(recipe.inference.mirror_axes)
     for id in job.fold.validation:
         windows = len(window_starts(job.store.shape(id), recipe.patches.shape, recipe.inference.overlap))

@@ -31,12 +31,14 @@ from neuraxis.pipelines.outcome import (
     write_outcome,
 )
 from neuraxis.pipelines.run_folder import RunFolder, folds_from_json, folds_to_json, refuse_foreign, writing_in
+from neuraxis.pipelines.runs.previews import find_scans, prepare_scans
 from neuraxis.pipelines.steps import Planned, draft_card, open_datasets, pick_fold, plan_all
 from neuraxis.preparation.prepare import prepare_dataset
 from neuraxis.progress import Progress, Silent
 from neuraxis.recipe.planner import WISHED, Plan
 from neuraxis.recipe.wishes import read_wishes, resolve
 from neuraxis.registry import need
+from neuraxis.training.transfer.planning import beginning_of, noted_on, refuse_misfit
 
 if TYPE_CHECKING:
     from neuraxis.training.schedule import Steer
@@ -58,6 +60,10 @@ class FitOptions:
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         repeat: folder of an earlier run whose recipe, splits and decisions are taken.
         profile: whether some training steps are profiled; it changes no weight.
+        previews: unlabelled scans to show while the network learns, beside those of the recipe: files, folders, or
+            "CHANNEL=FILE"; they change no weight.
+        begin_with: a bundle to begin with: its weights as far as they fit, and the network, patch, spacing and
+            normalisation that they need, unless the recipe says otherwise.
     """
 
     into: Path
@@ -68,6 +74,8 @@ class FitOptions:
     device: str = "auto"
     repeat: Path | None = None
     profile: bool = False
+    previews: tuple[str, ...] = ()
+    begin_with: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -128,8 +136,8 @@ class _Fit:
             "%d cases train, %d are held out (fold %d)", len(fold.training), len(fold.validation), self.options.fold
         )
         seen = planned.fingerprint if planned else None
-        store = prepare_dataset(dataset, plan.recipe.preparation, run.path("prepared"), self.progress, seen)
         if not run.has("model.nxb"):
+            store = prepare_dataset(dataset, plan.recipe.preparation, run.path("prepared"), self.progress, seen)
             plan = self._train(dataset, plan, fold, store)
         bundle = open_bundle(run.path("model.nxb"))
         scores = score_held_out(run, dataset, fold, bundle, self.progress)
@@ -169,16 +177,26 @@ class _Fit:
             seed=planned.plan.recipe.seed,
             reasons=dict(planned.plan.reasons),
             events=[*run.content["events"], *_decisions(self.options.repeat)],
-            card=draft_card(planned, self.options.fold).model_dump(mode="json"),
+            card=self._card(planned).model_dump(mode="json"),
             findings=[finding.to_dict() for finding in planned.findings],
         )
         write_json(run.path("splits.json"), folds_to_json(planned.folds))
         write_text(run.path("recipe.toml"), planned.plan.to_toml())
 
+    def _card(self, planned: Planned) -> Card:
+        """Draft the bundle's card, which names the model that the training begins with, and remember that one."""
+        card, path = draft_card(planned, self.options.fold), self.options.begin_with
+        if path is None:
+            return card
+        bundle = open_bundle(path)
+        self.run.note(began_with=bundle.hash)
+        return noted_on(card, bundle)
+
     def _train(self, dataset: Dataset, plan: Plan, fold: Fold, store: Any) -> Plan:
         """Train to the last step and bundle; return the plan with the number of steps that a budget fixed."""
         from neuraxis.training.train import TrainingJob, train
 
+        first = self.options.begin_with
         job = TrainingJob(
             store=store,
             fold=fold,
@@ -188,7 +206,11 @@ class _Fit:
             folder=self.run.folder,
             device=self.options.device,
             profile=self.options.profile,
+            scans=prepare_scans(self.options.previews, plan.recipe, dataset.channels, self.progress),
         )
+        if first is not None:
+            beginning = beginning_of(first, self.run.content["began_with"], self.options.fold)
+            job = replace(job, beginning=(beginning, dataset.channels))
         self._fix_steps(job, plan)
         plan = self._with_decided_steps(plan)
         course = budget.decided_course(self.run.content["events"])
@@ -244,6 +266,7 @@ def _request(paths: Sequence[Path], options: FitOptions) -> dict[str, Any]:
         "budget_s": options.budget_s,
         "fold": options.fold,
         "repeat": str(options.repeat.resolve()) if options.repeat else None,
+        "begin_with": str(options.begin_with.resolve()) if options.begin_with else None,
     }
 
 
@@ -251,13 +274,16 @@ def _with_repeated(options: FitOptions) -> FitOptions:
     """Take the recipe of the run that is to be repeated."""
     if options.repeat is None:
         return options
-    if options.budget_s is not None or options.settings or str(options.recipe) != "auto":
-        raise UsageError("--repeat takes every decision from the earlier run: leave out --recipe, --set and --budget.")
+    if options.budget_s is not None or options.settings or str(options.recipe) != "auto" or options.begin_with:
+        raise UsageError(
+            "--repeat takes every decision from the earlier run: leave out --recipe, --set, --budget and --from."
+        )
     recipe = options.repeat / "recipe.toml"
     if not recipe.is_file() or not (options.repeat / "splits.json").is_file():
         raise UsageError(f"--repeat {options.repeat}: is not the folder of a run (no recipe.toml and splits.json).")
     _check_repeatable(options.repeat, options.fold)
-    return replace(options, recipe=recipe)
+    begun = read_json(options.repeat / "run.json").get("request", {}).get("begin_with")
+    return replace(options, recipe=recipe, begin_with=Path(begun) if begun else None)
 
 
 def _check_repeatable(earlier: Path, fold: int) -> None:
@@ -288,7 +314,10 @@ def described(dataset: Dataset) -> dict[str, Any]:
 def _plan_anew(paths: Sequence[Path], options: FitOptions, progress: Progress) -> Planned:
     """Plan before anything is written, so that a refusal leaves nothing behind."""
     refuse_foreign(options.into)
-    planned = plan_all(paths, options.recipe, options.settings, progress)
+    first = open_bundle(options.begin_with) if options.begin_with else None
+    planned = plan_all(paths, options.recipe, options.settings, progress, first)
+    if first is not None:
+        refuse_misfit(first, planned.plan.recipe, (planned.dataset.channels, planned.dataset.labels.outputs))
     if options.repeat is not None:
         if read_json(options.repeat / "run.json").get("data_hash") != planned.dataset.content_hash():
             raise DataError(
@@ -298,4 +327,6 @@ def _plan_anew(paths: Sequence[Path], options: FitOptions, progress: Progress) -
         check_folds(folds, planned.dataset.cases)
         planned = replace(planned, folds=folds)
     draft_card(planned, options.fold)
+    if options.repeat is None:
+        find_scans(options.previews, planned.plan.recipe, planned.dataset.channels)
     return planned

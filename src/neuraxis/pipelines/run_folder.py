@@ -4,8 +4,10 @@ run.json        request, versions, seed, hashes, events
 recipe.toml     every decision, resolved
 splits.json     the folds
 prepared/       what the network sees of each case
-checkpoint.pt   where training stands
+process.json    who works here, or how the last process ended
+checkpoint.pt   where training stands (and progress.json)
 curves.csv      loss, learning rate, Dice on held-out patches (and curves.png, tensorboard/)
+previews/       pictures of chosen cases while the network learned
 predictions/    segmentations of the held-out fold
 scores.csv, summary.json, report.html, overlays.png, model.nxb, log.txt
 """
@@ -27,6 +29,7 @@ from neuraxis.dataset.splits import Fold
 from neuraxis.errors import UsageError
 from neuraxis.files import folder_lock, read_json, write_json
 from neuraxis.hardware import usable_cores
+from neuraxis.pipelines.runs.process import PROCESS, process_noted
 
 log = logging.getLogger("neuraxis")
 
@@ -103,13 +106,15 @@ def refuse_foreign(folder: Path) -> None:
         raise UsageError(f"{folder}: is a file. Name a folder with --into.")
     if (folder / "run.json").is_file():
         return
-    if folder.is_dir() and any(path.name not in (".lock", "log.txt") for path in folder.iterdir()):
+    if folder.is_dir() and any(path.name not in (".lock", "log.txt", PROCESS) for path in folder.iterdir()):
         raise UsageError(f"{folder}: holds files that are not of a run. Name another place with --into.")
 
 
 @contextmanager
 def writing_in(folder: Path) -> Iterator[None]:
     """Hold the run's folder for this process alone, clear what a killed one left, and append the log to `log.txt`.
+
+    `process.json` says who works there, and in the end how it went.
 
     Raises:
         ResourceError: another process works in it.
@@ -123,7 +128,8 @@ def writing_in(folder: Path) -> Iterator[None]:
         log.addHandler(handler)
         log.setLevel(logging.INFO if before in (0, logging.WARNING) else before)
         try:
-            yield
+            with process_noted(folder):
+                yield
         finally:
             log.removeHandler(handler)
             log.setLevel(before)

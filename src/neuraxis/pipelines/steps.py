@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neuraxis.bundle.bundle import ModelBundle
 from neuraxis.bundle.card import Card, TrainingData, parse_card
 from neuraxis.dataset.check import Finding, refuse_errors
 from neuraxis.dataset.dataset import Dataset, merge
@@ -18,6 +19,7 @@ from neuraxis.errors import DataError, UsageError
 from neuraxis.files import folder_lock, read_json, sha256, write_json, write_text
 from neuraxis.hardware import check_device
 from neuraxis.pipelines.run_folder import RunFolder, folds_from_json, folds_to_json, refuse_foreign, writing_in
+from neuraxis.pipelines.runs.previews import find_scans, prepare_scans, refuse_unknown_cases
 from neuraxis.preparation.estimate import estimate_needs, refuse_too_little_room
 from neuraxis.preparation.prepare import prepare_dataset
 from neuraxis.preparation.store import Store
@@ -25,8 +27,9 @@ from neuraxis.progress import Progress, Silent
 from neuraxis.recipe.planner import Plan
 from neuraxis.recipe.planner import plan as plan_recipe
 from neuraxis.recipe.recipe import Recipe
-from neuraxis.recipe.wishes import leaves, look_up, read_wishes
+from neuraxis.recipe.wishes import leaves, look_up, overlay, read_wishes
 from neuraxis.registry import need
+from neuraxis.training.transfer.planning import wishes_from, with_reasons
 
 if TYPE_CHECKING:
     from neuraxis.training.train import TrainingJob
@@ -58,6 +61,22 @@ class Planned:
     folds: tuple[Fold, ...]
 
 
+@dataclass(frozen=True)
+class Insight:
+    """What is looked at beside a training; it changes no weight.
+
+    Attributes:
+        profile: whether some training steps are profiled.
+        previews: unlabelled scans to show while the network learns: files, folders, or "CHANNEL=FILE".
+    """
+
+    profile: bool = False
+    previews: tuple[str, ...] = ()
+
+
+PLAIN = Insight()
+
+
 def open_datasets(paths: Sequence[Path]) -> Dataset:
     """Open one dataset, or several joined into one.
 
@@ -73,9 +92,13 @@ def open_datasets(paths: Sequence[Path]) -> Dataset:
 
 
 def plan_all(
-    paths: Sequence[Path], recipe: str | Path = "auto", settings: Sequence[str] = (), progress: Progress | None = None
+    paths: Sequence[Path],
+    recipe: str | Path = "auto",
+    settings: Sequence[str] = (),
+    progress: Progress | None = None,
+    begin_with: ModelBundle | None = None,
 ) -> Planned:
-    """Open, check, fingerprint, plan and split.
+    """Open, check, fingerprint, plan and split; what the weights of `begin_with` need lies below the user's wishes.
 
     Raises:
         DataError: the data have errors; the first is named.
@@ -85,7 +108,9 @@ def plan_all(
     dataset = open_datasets(paths)
     findings, fingerprint = examine(dataset, progress or Silent())
     refuse_errors(findings)
-    plan = plan_recipe(fingerprint, dataset, wishes)
+    taken = wishes_from(begin_with, dataset.channels, wishes) if begin_with else {}
+    plan = with_reasons(plan_recipe(fingerprint, dataset, overlay(taken, wishes)), taken, wishes)
+    refuse_unknown_cases(plan.recipe, [case.id for case in dataset.cases])
     return Planned(dataset, tuple(findings), fingerprint, plan, choose_folds(dataset, plan.recipe))
 
 
@@ -204,7 +229,7 @@ def train_store(
     fold: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
-    profile: bool = False,
+    insight: Insight = PLAIN,
 ) -> Path:
     """Train one fold of a prepared store and bundle it, unscored; the same call again resumes.
 
@@ -214,7 +239,7 @@ def train_store(
         fold: which one is held out.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         progress: who shows how far it is.
-        profile: whether some training steps are profiled; it changes no weight.
+        insight: what is looked at beside the training.
 
     Returns:
         The bundle, `model.nxb`.
@@ -222,13 +247,19 @@ def train_store(
     Raises:
         DataError: the folder is not a store.
         UsageError: it has no such fold, or `into` holds another run or other files.
+        Stopped: it was asked to end early.
     """
     need("lightning", "train")
     from neuraxis.pipelines.outcome import bundle_network, note_training
+    from neuraxis.report.previews.gif import write_gifs
+    from neuraxis.report.previews.record import FOLDER
     from neuraxis.training.train import train
 
     check_device(device)
-    job = replace(job_of_store(store, into, fold, device), profile=profile)
+    job = replace(job_of_store(store, into, fold, device), profile=insight.profile)
+    channels = Card.model_validate(read_json(store / MANIFEST)["cards"][fold]).channels
+    if not (into / "run.json").is_file():
+        find_scans(insight.previews, job.recipe, channels)
     request = {"store": str(store.resolve()), "fold": fold}
     request["manifest"] = sha256(store / MANIFEST)
     refuse_foreign(into)
@@ -236,8 +267,10 @@ def train_store(
         run = RunFolder(into, request)
         if not (into / "model.nxb").is_file():
             card = Card.model_validate(read_json(store / MANIFEST)["cards"][fold])
+            job = replace(job, scans=prepare_scans(insight.previews, job.recipe, channels, progress))
             task = train(job, progress)
             note_training(run, task)
+            write_gifs(into / FOLDER)
             bundle_network(card, task.shipped_network(), into)
     return into / "model.nxb"
 
@@ -251,7 +284,7 @@ def job_of_store(store: Path, into: Path, fold: int, device: str = "auto") -> Tr
     manifest = read_json(store / MANIFEST)
     split = pick_fold(folds_from_json(manifest["folds"]), fold)
     card = Card.model_validate(manifest["cards"][fold])
-    return TrainingJob(Store(store), split, card.labels, card.recipe, len(card.channels), into, device)
+    return TrainingJob(Store(store), split, card.labels, card.recipe, len(card.inputs), into, device)
 
 
 def pick_fold(folds: tuple[Fold, ...], number: int) -> Fold:

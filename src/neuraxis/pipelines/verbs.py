@@ -48,6 +48,15 @@ class FitKeywords(TypedDict, total=False):
     device: str
     repeat: Path | str | None
     profile: bool
+    previews: Sequence[Path | str]
+    begin_with: Path | str | None
+
+
+class TrainKeywords(TypedDict, total=False):
+    """What `train` is asked to look at; see `neuraxis.pipelines.steps.Insight`."""
+
+    profile: bool
+    previews: Sequence[Path | str]
 
 
 class SegmentKeywords(TypedDict, total=False):
@@ -82,7 +91,7 @@ def fit(
         into: folder of the run.
         progress: who shows how far it is.
         options: recipe, settings (`{"training.steps": 500}` or `["training.steps=500"]`), budget_s, fold, device,
-            repeat, profile.
+            repeat, profile, previews (unlabelled scans to show while it learns), begin_with (a bundle).
 
     Raises:
         UsageError: the folder holds another run.
@@ -91,7 +100,7 @@ def fit(
     """
     from neuraxis.pipelines import fit as whole
 
-    repeat = options.get("repeat")
+    repeat, first = options.get("repeat"), options.get("begin_with")
     chosen = whole.FitOptions(
         into=Path(into),
         recipe=options.get("recipe", "auto"),
@@ -101,6 +110,8 @@ def fit(
         device=options.get("device", "auto"),
         repeat=Path(repeat) if repeat else None,
         profile=options.get("profile", False),
+        previews=tuple(map(str, options.get("previews", ()))),
+        begin_with=Path(first) if first else None,
     )
     return whole.fit(_paths(datasets), chosen, progress)
 
@@ -167,7 +178,7 @@ def train(
     fold: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
-    profile: bool = False,
+    **options: Unpack[TrainKeywords],
 ) -> ModelBundle:
     """Train one fold of a prepared store; the same call again resumes.
 
@@ -177,7 +188,8 @@ def train(
         fold: which one is held out.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         progress: who shows how far it is.
-        profile: whether some steps are profiled into the folder; it changes no weight.
+        options: profile (some steps into the folder), previews (unlabelled scans to show while it learns); they change
+            no weight.
 
     Returns:
         The bundle, whose card bears no scores yet.
@@ -186,10 +198,11 @@ def train(
         DataError: the folder is no store.
     """
     from neuraxis.bundle.bundle import open_bundle
-    from neuraxis.pipelines.steps import train_store
+    from neuraxis.pipelines.steps import Insight, train_store
 
     folder = Path(store) if isinstance(store, str | Path) else store.folder
-    return open_bundle(train_store(folder, Path(into), fold, device, progress, profile))
+    insight = Insight(options.get("profile", False), tuple(map(str, options.get("previews", ()))))
+    return open_bundle(train_store(folder, Path(into), fold, device, progress, insight))
 
 
 def segment(
@@ -222,22 +235,30 @@ def segment(
 
 
 def import_bundle(source: Path | str, into: Path | str, **options: Unpack[ImportKeywords]) -> ModelBundle:
-    """Turn a model that nnU-Net 2 trained into a bundle that segments as nnU-Net does.
+    """Turn a model of nnU-Net 2 or a bundle of MONAI into a bundle that segments as they do.
 
     Args:
-        source: its folder of results, or the zip that nnU-Net exports.
+        source: nnU-Net's folder of results or the zip that it exports; the folder of a bundle of MONAI, or its zip.
         into: `NAME.nxb`.
-        options: configuration, folds, checkpoint ("final" or "best"), overwrite.
+        options: overwrite; for nnU-Net also configuration, folds, checkpoint ("final" or "best").
 
     Raises:
         BundleError: it is no such model, unsafe, or cannot be imported exactly.
         UsageError: a fold or configuration is not there, or `into` exists.
-        MissingExtra: torch is not installed.
+        MissingExtra: torch, or monai for its networks, is not installed.
     """
     need("torch", "train")
     from neuraxis.bundle.bundle import open_bundle
+    from neuraxis.bundle.monai.source import is_monai
     from neuraxis.bundle.nnunet.importing import ImportOptions, import_nnunet
 
+    if is_monai(Path(source)):
+        from neuraxis.bundle.monai.importing import import_monai
+
+        overwrite = options.pop("overwrite", False)
+        if ImportOptions(**options) != ImportOptions():
+            raise UsageError(f"{source}: is a bundle of MONAI, which has no configurations, folds or checkpoints.")
+        return open_bundle(import_monai(Path(source), Path(into), overwrite))
     return open_bundle(import_nnunet(Path(source), Path(into), ImportOptions(**options)))
 
 

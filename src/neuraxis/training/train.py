@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -19,9 +19,10 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from neuraxis.dataset.labels import Labels
 from neuraxis.dataset.splits import Fold
-from neuraxis.errors import ResourceError
+from neuraxis.errors import ResourceError, Stopped
 from neuraxis.hardware import processor_has_bf16, usable_cores
 from neuraxis.patches.sampler import PatchSampler, SamplerOptions
+from neuraxis.preparation.prepared import Prepared
 from neuraxis.preparation.store import Store
 from neuraxis.progress import Progress, Silent
 from neuraxis.recipe.recipe import Recipe
@@ -29,9 +30,13 @@ from neuraxis.training.callbacks import Checkpoints, Curves, Steering, Stopping,
 from neuraxis.training.checkpoints import AtomicCheckpointIO
 from neuraxis.training.data import Batch, step_stream, training_sampler
 from neuraxis.training.interruption import interruptions
+from neuraxis.training.live.previews import Previews
+from neuraxis.training.live.pulse import Pulse
 from neuraxis.training.profile import Profiling
 from neuraxis.training.schedule import Course, Steer
 from neuraxis.training.task import SegmentationTask
+from neuraxis.training.transfer.beginning import Beginning, begin_with, tell, write_matches
+from neuraxis.training.transfer.matching import Ends
 
 log = logging.getLogger("neuraxis")
 
@@ -53,6 +58,8 @@ class TrainingJob:
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         course: the steps where they were corrected since; None: those of the recipe.
         profile: whether some steps are profiled into `folder`; it changes no weight.
+        scans: unlabelled scans by name, prepared, that previews show beside the recipe's cases.
+        beginning: a bundle whose weights it begins with, and the names of the channels.
     """
 
     store: Store
@@ -64,6 +71,8 @@ class TrainingJob:
     device: str = "auto"
     course: Course | None = None
     profile: bool = False
+    scans: Mapping[str, Prepared] = field(default_factory=dict)
+    beginning: tuple[Beginning, tuple[str, ...]] | None = None
 
 
 def train(
@@ -82,12 +91,15 @@ def train(
 
     Raises:
         ResourceError: the device is not there, its memory does not suffice, or a process that cuts patches was ended.
+        Stopped: a file `stop` lay in the job's folder; a checkpoint is written.
     """
     training, checkpoint, files = job.recipe.training, job.folder / "checkpoint.pt", AtomicCheckpointIO()
     task = make_task(job)
     if checkpoint.is_file():
         task.restore(files.load_checkpoint(checkpoint))
         log.info("going on after step %d of %d", task.step, task.course.steps)
+    elif job.beginning is not None:
+        _begin(task, job, *job.beginning)
     if task.step >= task.course.steps:
         return task
     curves = Curves(job.folder / "curves.csv", held_out_sampler(job), task.course.planned, training.validations)
@@ -99,10 +111,13 @@ def train(
     ):
         stage.advance(task.step)
         task.clock.start(lambda: stream.waited_s)
+        pulse = Pulse(job.folder)
         callbacks: list[L.Callback] = [
             curves,
+            *([Previews(job, curves)] if job.recipe.previews.every else []),
+            pulse,
             Steering(steer, curves, stage),
-            Stopping(lambda: stop() or interruption.came),
+            Stopping(lambda: stop() or interruption.came or pulse.asked),
             Telling(stage, curves),
             Checkpoints(checkpoint, training.checkpoint_minutes),
         ]
@@ -115,7 +130,20 @@ def train(
                 raise
         if task.step < task.course.steps:
             files.save_checkpoint(task.progress(), checkpoint)
+    if pulse.asked and task.step < task.course.steps:
+        raise Stopped(
+            f"{job.folder}: stopped after step {task.step} of {task.course.steps}, as `neuraxis run stop` asked. The "
+            "same command again resumes."
+        )
     return task
+
+
+def _begin(task: SegmentationTask, job: TrainingJob, beginning: Beginning, channels: tuple[str, ...]) -> None:
+    """Take over a bundle's weights, and write down what became of each tensor."""
+    matches = begin_with(task.network, job.recipe, beginning, Ends(channels, job.labels.outputs))
+    task.running.load_state_dict(task.network.state_dict())
+    write_matches(matches, job.folder / "transfer.csv")
+    tell(matches, beginning.bundle)
 
 
 def make_task(job: TrainingJob) -> SegmentationTask:

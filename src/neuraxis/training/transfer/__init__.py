@@ -1,0 +1,1 @@
+"""Weights of another model as a beginning."""

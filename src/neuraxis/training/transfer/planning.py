@@ -1,0 +1,117 @@
+"""`fit --from`: a training that begins with a bundle's weights, and with the decisions these weights need."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neuraxis.bundle.bundle import ModelBundle, open_bundle
+from neuraxis.bundle.card import Card
+from neuraxis.errors import DataError, UsageError
+from neuraxis.recipe.planner import WISHED, Plan
+from neuraxis.recipe.recipe import Recipe
+from neuraxis.recipe.wishes import Wishes, leaves, look_up
+
+if TYPE_CHECKING:
+    from neuraxis.training.transfer.beginning import Beginning
+
+log = logging.getLogger("neuraxis")
+TAKEN = "As the model has it that this one begins with."
+
+
+def wishes_from(bundle: ModelBundle, channels: tuple[str, ...], wished: Mapping[str, Any]) -> Wishes:
+    """Return what of a bundle's recipe its weights need: network, patch, spacing, normalisation of the channels shared.
+
+    Args:
+        bundle: the model to begin with.
+        channels: of the new data.
+        wished: what the user set; where that is another network, its patch and network are left to the plan.
+
+    Raises:
+        UsageError: it is the second stage of a cascade, or its axes are turned, which training does not do.
+    """
+    recipe = bundle.recipe
+    if bundle.previous_labels:
+        raise UsageError(f"--from {bundle.path}: is the second stage of a cascade. Name a model of one stage.")
+    if recipe.preparation.axes != (0, 1, 2):
+        axes = "".join("XYZ"[axis] for axis in recipe.preparation.axes)
+        raise UsageError(
+            f"--from {bundle.path}: takes the axes in the order {axes}, and training takes them in the order XYZ. Name "
+            "a model that was planned for it."
+        )
+    known = {name: rule for name, rule in recipe.preparation.normalisation.items() if name in channels}
+    preparation: dict[str, Any] = {"normalisation": known} if known else {}
+    if all(recipe.preparation.spacing_mm):
+        preparation["spacing_mm"] = list(recipe.preparation.spacing_mm)
+    if look_up(wished, "network.name") not in (None, recipe.network.name):
+        return {"preparation": preparation}
+    return {
+        "preparation": preparation,
+        "patches": {"shape": list(recipe.patches.shape)},
+        "network": {
+            "name": recipe.network.name,
+            "options": recipe.network.typed_options().model_dump(mode="json", exclude_none=True),
+        },
+    }
+
+
+def with_reasons(plan: Plan, taken: Mapping[str, Any], wished: Mapping[str, Any]) -> Plan:
+    """Return a plan that tells the decisions taken from the bundle from those that the user set."""
+    own = set(leaves(wished))
+    reasons = {
+        key: TAKEN if reason == WISHED and key in set(leaves(taken)) - own else reason
+        for key, reason in plan.reasons.items()
+    }
+    return replace(plan, reasons=reasons)
+
+
+def noted_on(card: Card, bundle: ModelBundle) -> Card:
+    """Return a card that says with which model the training began, and what may be wrong with its scores."""
+    notes = [f"Began with the weights of '{bundle.name}' (SHA-256 {bundle.hash[:16]})."]
+    same_data = card.data_hash and bundle.card.get("data_hash") == card.data_hash
+    same_split = bundle.card.get("split_hash") == card.split_hash and list(bundle.card["folds"]) == list(card.folds)
+    if same_data and not same_split:
+        notes.append("That model learned from these data with other cases held out: the scores may be too good.")
+        log.warning("--from %s: %s", bundle.path, notes[-1])
+    data = card.training_data
+    return card.model_copy(update={"training_data": data.model_copy(update={"notes": (*data.notes, *notes)})})
+
+
+def refuse_misfit(bundle: ModelBundle, recipe: Recipe, ends: tuple[tuple[str, ...], tuple[str, ...]]) -> None:
+    """Refuse a bundle whose weights do not fit the planned network, before anything is written.
+
+    Args:
+        bundle: the model to begin with.
+        recipe: of the new one.
+        ends: its channels and its outputs.
+
+    Raises:
+        UsageError: next to nothing fits.
+    """
+    from neuraxis.training.task import build_network
+    from neuraxis.training.transfer.beginning import Beginning, begin_with
+    from neuraxis.training.transfer.matching import Ends
+
+    channels, outputs = ends
+    network = build_network(recipe, len(channels), len(outputs))
+    begin_with(network, recipe, Beginning(bundle, bundle.folds[0].index), Ends(channels, outputs))
+
+
+def beginning_of(path: Path, noted_hash: str, fold: int) -> Beginning:
+    """Open the bundle that a run begins with, which must be the one it was planned with.
+
+    Raises:
+        DataError: it is another one now.
+        BundleError: it is missing or refused.
+    """
+    from neuraxis.training.transfer.beginning import Beginning
+
+    bundle = open_bundle(path)
+    if bundle.hash != noted_hash:
+        raise DataError(
+            f"--from {path}: changed since this run began. Put the first one back, or choose another --into."
+        )
+    return Beginning(bundle, fold)
