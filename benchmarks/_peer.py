@@ -20,12 +20,13 @@ WORKERS = {"default workers (3 + 3)": (3, 3), "1 + 1 workers": (1, 1), "no worke
 
 @dataclass(frozen=True)
 class Peer:
-    """nnU-Net's virtual environment, the folder with its data and model, and its dataset (the hippocampus)."""
+    """nnU-Net's virtual environment, the folder with its data and model, its dataset (the hippocampus) and plan."""
 
     venv: Path
     folder: Path
     number: int = NUMBER
     name: str = NAME
+    configuration: str = "3d_fullres"
 
     def env(self, threads: int) -> dict[str, str]:
         """Return the environment of its commands."""
@@ -47,11 +48,11 @@ class Peer:
     @property
     def model(self) -> Path:
         """The folder of its trained model."""
-        return self.folder / "results" / self.name / "nnUNetTrainer__nnUNetPlans__3d_fullres"
+        return self.folder / "results" / self.name / f"nnUNetTrainer__nnUNetPlans__{self.configuration}"
 
     def predict(self, images: Path, into: Path, workers: tuple[int, int], mirror: bool = False) -> list[str | Path]:
         """Return the command that segments every case of a folder; its default is to mirror."""
-        where = ["-i", images, "-o", into, "-d", str(self.number), "-c", "3d_fullres", "-f", "0"]
+        where = ["-i", images, "-o", into, "-d", str(self.number), "-c", self.configuration, "-f", "0"]
         how = ["-device", "cpu", "-npp", str(workers[0]), "-nps", str(workers[1])]
         return [self.venv / "bin" / "nnUNetv2_predict", *where, *how, *([] if mirror else ["--disable_tta"])]
 

@@ -52,7 +52,7 @@ def logits() -> np.ndarray:
 def ours(work: str) -> Work:
     from neuraxis.dataset.labels import Labels
     from neuraxis.preparation.prepared import WayBack
-    from neuraxis.preparation.steps import restore_segmentation
+    from neuraxis.preparation.steps import restore
     from neuraxis.volume.grid import Grid
     from neuraxis.volume.resample import resample_image, resample_labels
 
@@ -60,7 +60,7 @@ def ours(work: str) -> Work:
         names = Labels(names={"background": 0, **{f"l{number}": number for number in range(1, CLASSES)}})
         way = WayBack(Grid(LOGITS[1], np.eye(4)), (0, 0, 0), LOGITS[1], LOGITS[0])
         values = logits()
-        return lambda: restore_segmentation(values, way, names)
+        return lambda: restore([values], way, names).segmentation
     if work == "labels":
         shells = labels(CUBIC[0])
         return lambda: resample_labels(shells, CUBIC[1], 1)

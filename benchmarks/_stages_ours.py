@@ -20,7 +20,7 @@ def main() -> None:
     from neuraxis.inference.predictor import Predictor, PredictorOptions
     from neuraxis.pipelines.scans import find_cases
     from neuraxis.preparation.prepare import prepare_volume
-    from neuraxis.preparation.steps import restore_segmentation
+    from neuraxis.preparation.steps import restore
     from neuraxis.volume.formats import nifti
     from neuraxis.volume.volume import Volume
 
@@ -39,8 +39,8 @@ def main() -> None:
     clock.note("read, prepare")
     logits = predictor.logits(prepared.image)
     clock.note("network")
-    found = restore_segmentation(logits, prepared.way_back, bundle.labels, bundle.recipe.inference.arithmetic)
-    nifti.write(Path(out), Volume(found[None], volume.grid, volume.stored))
+    found = restore([logits], prepared.way_back, bundle.labels, bundle.recipe.inference.arithmetic)
+    nifti.write(Path(out), Volume(found.segmentation[None], volume.grid, volume.stored))
     clock.note("restore, write")
     clock.show()
 

@@ -1,8 +1,9 @@
 """Runs in nnU-Net's environment, not in ours: trains its planned network with its own trainer for a few epochs.
 
 Run: PEER/bin/python _train_peer.py DATASET_ID [options], with nnU-Net's three folders in the environment. Set of its
-trainer are only: how many epochs there are, how long one is, and how often it saves. The learning rate falls over those
-epochs. Without options: a single epoch of one iteration, so that a checkpoint exists.
+trainer are only: how many epochs there are, how long one is, how often it saves, and, where asked for, how many windows
+of which size it learns from at a time; the plan that lies beside the checkpoint stays as it was made. The learning rate
+falls over those epochs. Without options: a single epoch of one iteration, so that a checkpoint exists.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ def main() -> None:
     torch.set_num_threads(wanted.threads)
     device = torch.device("cpu")
     trainer = get_trainer_from_args(
-        wanted.dataset, "3d_fullres", 0, continue_training=wanted.go_on, device=device
+        wanted.dataset, wanted.configuration, 0, continue_training=wanted.go_on, device=device
     )  # the default trainer and plan
+    learns_from = {"batch_size": wanted.batch, "patch_size": wanted.patch}
+    trainer.configuration_manager.configuration.update({key: value for key, value in learns_from.items() if value})
     trainer.num_epochs, trainer.save_every = wanted.epochs, wanted.save_every
     trainer.num_iterations_per_epoch, trainer.num_val_iterations_per_epoch = wanted.iterations, wanted.validations
     if wanted.go_on:
@@ -103,6 +106,9 @@ def epoch(trainer: Any, iterations: int, validations: int) -> dict[str, float]:
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", help="number or name of the planned dataset")
+    parser.add_argument("--configuration", default="3d_fullres", help="of the plan")
+    parser.add_argument("--batch", type=int, help="windows a step, instead of the plan's")
+    parser.add_argument("--patch", type=int, nargs="+", metavar="N", help="size of a window, instead of the plan's")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--iterations", type=int, default=1, help="training iterations an epoch")
     parser.add_argument("--validations", type=int, default=1, help="validation iterations an epoch")

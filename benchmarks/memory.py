@@ -34,6 +34,8 @@ ROWS: dict[str, tuple[str, tuple[int, int, int], int, int, int]] = {
     "residual-unet 2D": ("residual-unet", (256, 256, 1), 12, 1, 2),
     "classic-unet 3D": ("classic-unet", (64, 64, 64), 2, 1, 2),
     "classic-unet 2D": ("classic-unet", (256, 256, 1), 12, 1, 2),
+    "segresnet 3D": ("segresnet", (64, 64, 64), 2, 1, 2),
+    "monai-unet 3D": ("monai-unet", (64, 64, 64), 2, 1, 2),
 }
 
 
