@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test test-long check bench bench-inference docs recipe-keys
+.PHONY: help setup demo test test-long check bench bench-inference bench-exactness docs recipe-keys
 .DEFAULT_GOAL := help
 
 help:
@@ -49,12 +49,15 @@ check: setup ## style, types, floors, docs, and what must not be there
 	@$(BIN)/python -m mkdocs build --quiet --strict --site-dir .venv/site
 
 bench: setup ## the benchmarks, as tables (BENCH=benchmarks/one.py for a single one, PEER=DIR with nnU-Net beside)
-	@for file in $(or $(BENCH),$(sort $(wildcard benchmarks/[a-z]*.py))); do \
+	@for file in $(or $(BENCH),$(filter-out benchmarks/exactness.py,$(sort $(wildcard benchmarks/[a-z]*.py)))); do \
 	echo "== $$file"; peer=; if [ -n "$(PEER)" ] && grep -q '"--peer"' $$file; then peer="--peer $(PEER)"; fi; \
 	$(BIN)/python $$file $$peer || exit 1; done
 
 bench-inference: ## segmenting beside nnU-Net, a small and a large case (PEER=DIR with nnU-Net)
 	@$(MAKE) --no-print-directory bench BENCH="benchmarks/segment_small.py benchmarks/segment_large.py"
+
+bench-exactness: ## voxels beside nnU-Net's, of models that it trains first, which takes an hour or two (PEER=DIR)
+	@$(MAKE) --no-print-directory bench BENCH=benchmarks/exactness.py
 
 docs: setup recipe-keys ## the manual as a site in site/
 	@$(BIN)/python -m mkdocs build --quiet --strict

@@ -17,6 +17,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from neuraxis.losses.catalog import LOSSES
+from neuraxis.losses.catalog import OPTIONS as LOSS_OPTIONS
 from neuraxis.networks.catalog import NETWORKS, OPTIONS
 from neuraxis.recipe.recipe import Recipe
 from neuraxis.recipe.wishes import book
@@ -39,10 +41,12 @@ def page() -> str:
         branch = _branch(field.annotation)
         if branch is not None:
             parts += ["", f"## `[{name}]`\n", _prose(branch), "", *_table(branch, f"{name}.")]
-    for name in OPTIONS.entries:
-        options = OPTIONS.load(name)
-        parts += ["", f"## `[network.options]` of `{name}`\n", f"{_capital(NETWORKS.summary(name))}.", ""]
-        parts += _table(options, "network.options.")
+    for branch, names, every in (("network", NETWORKS, OPTIONS), ("loss", LOSSES, LOSS_OPTIONS)):
+        for name in every.entries:
+            options = every.load(name)
+            if options.model_fields:
+                parts += ["", f"## `[{branch}.options]` of `{name}`\n", f"{_capital(names.summary(name))}.", ""]
+                parts += _table(options, f"{branch}.options.")
     return "\n".join(parts) + "\n"
 
 
@@ -74,6 +78,8 @@ def _limit(rule: object) -> str:
 
 def _name(kind: object) -> str:
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        return _name(inner[0])
     if origin is typing.Literal:
         return " or ".join(f'"{choice}"' if isinstance(choice, str) else str(choice) for choice in inner)
     if origin in (typing.Union, types.UnionType):

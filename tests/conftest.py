@@ -137,4 +137,5 @@ def toy_settings() -> tuple[str, ...]:
         "training.ema_decay=0.8",
         "training.validations=3",
         "splits.folds=2",
+        "previews.every=0",
     )

@@ -18,10 +18,10 @@ NAMES = {
     # verbs
     "open_dataset", "check", "plan", "prepare", "train", "fit", "segment", "segment_files", "evaluate", "write_report",
     "read_volume", "open_bundle", "list_choices", "examine_machine", "run_demo",
-    "export_bundle", "import_bundle", "list_bundles", "pull_bundle", "cite_bundle",
+    "export_bundle", "import_bundle", "list_bundles", "pull_bundle", "cite_bundle", "quantise_bundle",
     # types
     "Case", "Dataset", "Finding", "FitResult", "Grid", "Labels", "ModelBundle", "Plan", "Prediction", "Predictor",
-    "PredictorOptions", "Recipe", "Scores", "SegmentOptions", "Volume",
+    "PredictorOptions", "QuantiseOptions", "Recipe", "Scores", "SegmentOptions", "Volume",
     # errors
     "BundleError", "DataError", "MissingExtra", "NeuraxisError", "QualityFlag", "RecipeError", "ResourceError",
     "UnknownName", "UsageError",

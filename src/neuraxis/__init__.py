@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from neuraxis.pipelines.evaluate import evaluate_folders as evaluate
     from neuraxis.pipelines.evaluate import write_report
     from neuraxis.pipelines.fit import FitResult
+    from neuraxis.pipelines.int8.quantise import QuantiseOptions, quantise_bundle
     from neuraxis.pipelines.segment import SegmentOptions
     from neuraxis.pipelines.segment import segment as segment_files
     from neuraxis.pipelines.verbs import check, fit, import_bundle, list_choices, plan, prepare, segment, train
@@ -64,6 +65,7 @@ else:
         "open_bundle": "neuraxis.bundle.bundle",
         "open_dataset": "neuraxis.dataset.layouts.recognise",
         "pull_bundle": "neuraxis.bundle.pull",
+        "quantise_bundle": "neuraxis.pipelines.int8.quantise",
         "read_volume": "neuraxis.volume.formats.nifti:read",
         "run_demo": "neuraxis.pipelines.demo",
         "segment_files": "neuraxis.pipelines.segment:segment",
@@ -79,6 +81,7 @@ else:
         "Prediction": "neuraxis.dataset.prediction",
         "Predictor": "neuraxis.inference.predictor",
         "PredictorOptions": "neuraxis.inference.predictor",
+        "QuantiseOptions": "neuraxis.pipelines.int8.quantise",
         "Recipe": "neuraxis.recipe.recipe",
         "Scores": "neuraxis.evaluation.scores",
         "SegmentOptions": "neuraxis.pipelines.segment",
@@ -120,6 +123,7 @@ __all__ = [
     "Predictor",
     "PredictorOptions",
     "QualityFlag",
+    "QuantiseOptions",
     "Recipe",
     "RecipeError",
     "ResourceError",
@@ -143,6 +147,7 @@ __all__ = [
     "plan",
     "prepare",
     "pull_bundle",
+    "quantise_bundle",
     "read_volume",
     "run_demo",
     "segment",

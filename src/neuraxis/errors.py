@@ -8,7 +8,8 @@ NeuraxisError               1
 ├── BundleError             4   a bundle is missing, broken or refused
 ├── ResourceError           5   memory, disk or a device is lacking
 ├── MissingExtra            5   also an ImportError
-└── QualityFlag             6   done, but a case is flagged (with --strict)
+├── QualityFlag             6   done, but a case is flagged (with --strict)
+└── Stopped               143   a training ended early because it was asked to; the same call again resumes
 
 A message says which case or file, what was found, what is needed and what to do next.
 """
@@ -76,6 +77,12 @@ class QualityFlag(NeuraxisError):
     """The work is done, but the quality verdict flags a case."""
 
     exit_code = 6
+
+
+class Stopped(NeuraxisError):
+    """A training was asked to end (`neuraxis run stop`) and did so after its step; what it has done is kept."""
+
+    exit_code = 143
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

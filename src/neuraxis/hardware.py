@@ -36,6 +36,12 @@ def processor_has_bf16() -> bool:
     return " avx512_bf16" in text or " amx_bf16" in text
 
 
+def processor_has_int8() -> bool:
+    """Tell whether the processor sums products of int8 in int32; older ones do so in int16, which overflows."""
+    text = _read("/proc/cpuinfo")
+    return any(f" {flag}" in text for flag in ("avx512_vnni", "avx_vnni", "amx_int8"))
+
+
 def check_device(name: str) -> None:
     """Refuse a name that is no device, before anything is imported or written.
 

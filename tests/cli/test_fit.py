@@ -31,7 +31,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[Path, ...], FitOp
 def test_every_option_reaches_the_fit(asked) -> None:
     arguments = (
         "a b --recipe r.toml --set training.steps=5 --set seed=3 --into runs/x --budget 1h30m --fold 2 --device cpu "
-        "--profile"
+        "--profile --preview scans/ x.nii.gz"
     )
     assert main.run(["fit", *arguments.split()]) == 0
     datasets, options = asked[0]
@@ -44,6 +44,7 @@ def test_every_option_reaches_the_fit(asked) -> None:
         fold=2,
         device="cpu",
         profile=True,
+        previews=("scans/", "x.nii.gz"),
     )
 
 

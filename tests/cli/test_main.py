@@ -103,7 +103,12 @@ def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", [[verb] for verb in main.VERBS if verb != "bundle"] + [["bundle", "show"], ["bundle", "verify"]]
+    "verb",
+    [
+        *([verb] for verb in main.VERBS if verb not in ("bundle", "run")),
+        *(["bundle", verb] for verb in ("show", "verify")),
+        *(["run", verb] for verb in ("list", "watch", "stop", "clean")),
+    ],
 )
 def test_every_verb_explains_itself_with_an_example(verb: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run([*verb, "--help"]) == 0

@@ -48,11 +48,13 @@ def test_replacing_a_store_by_one_of_other_data_leaves_no_case_of_the_old(toy: P
 def test_every_option_reaches_the_training(tmp_path: Path, monkeypatch, capsys) -> None:
     calls = []
 
-    def fake(store, into, fold, device, progress, profile):
-        calls.append((store, into, fold, device, profile))
+    def fake(store, into, fold, device, progress, insight):
+        calls.append((store, into, fold, device, insight))
         return into / "model.nxb"
 
     monkeypatch.setattr(steps, "train_store", fake)
-    assert main.run(["train", "prepared", "--into", "runs/a", "--fold", "3", "--device", "cuda:1", "--profile"]) == 0
-    assert calls == [(Path("prepared"), Path("runs/a"), 3, "cuda:1", True)]
+    asked = "train prepared --into runs/a --fold 3 --device cuda:1 --profile --preview a.nii.gz T1=b.nii.gz"
+    assert main.run(asked.split()) == 0
+    insight = steps.Insight(profile=True, previews=("a.nii.gz", "T1=b.nii.gz"))
+    assert calls == [(Path("prepared"), Path("runs/a"), 3, "cuda:1", insight)]
     assert "model  runs/a/model.nxb" in capsys.readouterr().out

@@ -12,7 +12,7 @@ BUDGET_S, BEFORE_S, AFTER_S = 1000.0, 50.0, 12.0
 
 def simulate(measured_s, true_s, most=None, row_s=0.0):
     """Train with steps that took `measured_s` when they were measured and take `true_s(seconds)`; return all of it."""
-    training = SimpleNamespace(warmup_steps=50)
+    training = SimpleNamespace(warmup_steps=50, accumulate=1)
     recipe = SimpleNamespace(
         training=training, patches=SimpleNamespace(batch=2), inference=SimpleNamespace(mirror_axes=())
     )

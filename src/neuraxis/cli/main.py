@@ -36,6 +36,7 @@ VERBS = {
     "plan": "neuraxis.cli.plan:plan",
     "prepare": "neuraxis.cli.prepare:prepare",
     "train": "neuraxis.cli.train:train",
+    "run": "neuraxis.cli.run:run",
     "bundle": "neuraxis.cli.bundle:bundle",
     "catalog": "neuraxis.cli.catalog:catalog",
     "doctor": "neuraxis.cli.doctor:doctor",

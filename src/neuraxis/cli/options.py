@@ -31,6 +31,16 @@ Profiled = Annotated[
         name="--profile", help="Also time the operations of some training steps; no result changes.", show_default=False
     ),
 ]
+Previewed = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--preview",
+        help="Unlabelled scans to show while it learns: files, folders, or CHANNEL=FILE for those of one case.",
+        consume_multiple=True,
+        negative="",
+        show_default=False,
+    ),
+]
 Overwrite = Annotated[
     bool, Parameter(name="--overwrite", help="Replace results that exist already.", show_default=False)
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,14 +16,17 @@ from torch.utils.tensorboard import SummaryWriter
 from neuraxis.patches.sampler import PatchSampler
 from neuraxis.progress import Stage
 from neuraxis.training.curves import Row, read_curves, write_curves
-from neuraxis.training.schedule import Moment, Steer, learning_rate
+from neuraxis.training.schedule import Moment, Steer
 from neuraxis.training.task import SegmentationTask
+
+log = logging.getLogger("neuraxis")
 
 
 class Curves(L.Callback):
     """Notes loss, learning rate and the Dice on fixed held-out patches at even distances of steps.
 
-    The patches are the same each time, so the curve shows the network and not the draw. It chooses nothing.
+    The patches are the same each time, so the curve shows the network and not the draw. It chooses nothing unless the
+    recipe lets `training.watch` end training early or lower the learning rate.
 
     Attributes:
         every: steps from row to row.
@@ -53,22 +57,33 @@ class Curves(L.Callback):
             return
         began = time.monotonic()
         task.settle()
+        dice, loss = held_out_scores(task, self.held_out)
         self.rows.append(
             {
                 "step": step,
                 "seconds": round(task.clock.seconds, 1),
-                "learning_rate": learning_rate(step - 1, task.recipe.training, task.course),
+                "learning_rate": task.rate_at(step - 1),
                 "loss": round(task.loss_sum / max(1, task.loss_count), 6),
-                "validation_dice": round(held_out_dice(task, self.held_out), 6),
+                "validation_dice": round(dice, 6),
+                "validation_loss": round(loss, 6),
             }
         )
         task.loss_sum, task.loss_count = 0.0, 0
         write_curves(self.path, self.rows)
         self._show(self.rows[-1])
+        if step < task.course.steps:
+            task.watch.see(step, self.rows[-1])
+        if task.watch.stopped_at is not None:
+            task.course = task.course.ended(task.watch.stopped_at)
+            log.info("%s", task.watch.reason)
         self.spent_s, self.made = self.spent_s + time.monotonic() - began, self.made + 1
 
+    def show_picture(self, name: str, pixels: np.ndarray, step: int) -> None:
+        """Put a picture, uint8 (rows, columns, 3), into TensorBoard's file."""
+        self._board.add_image(name, pixels, step, dataformats="HWC")
+
     def _show(self, row: Row) -> None:
-        for name in ("learning_rate", "loss", "validation_dice"):
+        for name in ("learning_rate", "loss", "validation_dice", "validation_loss"):
             self._board.add_scalar(name, row[name], int(row["step"]))
         self._board.flush()
 
@@ -100,7 +115,7 @@ class Telling(L.Callback):
         if self.curves.rows:
             last = self.curves.rows[-1]
             note = f"loss {last['loss']:.3f}, Dice {last['validation_dice']:.3f}"
-        self.stage.advance(1, note)
+        self.stage.advance(1, note, total=task.course.steps if task.step >= task.course.steps else 0)
 
 
 class Steering(L.Callback):
@@ -133,22 +148,28 @@ class Stopping(L.Callback):
 
 
 @torch.no_grad()
-def held_out_dice(task: SegmentationTask, sampler: PatchSampler, batches: int = 8) -> float:
-    """Return the mean foreground Dice of the shipped weights on the first batches of a sampler, pooled over them."""
+def held_out_scores(task: SegmentationTask, sampler: PatchSampler, batches: int = 8) -> tuple[float, float]:
+    """Return the mean foreground Dice of the shipped weights on the first batches of a sampler, and the mean loss.
+
+    Dice is pooled over the batches. The loss is that of the finest scale, with weights that rise at their last value.
+    """
     network = task.shipped_network()
     was_training = network.training
     network.eval()
-    shared = total = 0.0
+    task.one_scale.at(1.0)
+    shared = total = loss = 0.0
     for step in range(batches):
         images, targets = sampler.batch(step)
+        target = torch.from_numpy(targets)
         with torch.autocast(task.device.type, torch.bfloat16, enabled=task.trainer.precision == "bf16-mixed"):
             logits = network(torch.from_numpy(images).to(task.device))
-        got, wanted = _masks(logits.float().cpu(), torch.from_numpy(targets))
+        loss += float(task.one_scale(logits, target.to(task.device))) / batches
+        got, wanted = _masks(logits.float().cpu(), target)
         shared = shared + 2 * (got & wanted).sum(dim=(0, 2, 3, 4)).numpy()
         total = total + (got.sum(dim=(0, 2, 3, 4)) + wanted.sum(dim=(0, 2, 3, 4))).numpy()
     network.train(was_training)
     dice = np.divide(shared, total, out=np.full(np.shape(total), np.nan), where=np.asarray(total) > 0)
-    return float(np.nanmean(dice)) if np.isfinite(dice).any() else 0.0
+    return (float(np.nanmean(dice)) if np.isfinite(dice).any() else 0.0), loss
 
 
 def _masks(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,4 +1,7 @@
-"""The rows of `curves.csv`: what training noted at even distances of steps. Needs no torch."""
+"""The rows of `curves.csv`: what training noted at even distances of steps. Needs no torch.
+
+Beside it lie `progress.json`, which says how far the training is, and `stop`, with which it is asked to end.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,16 @@ from pathlib import Path
 from neuraxis.files import write_csv
 
 Row = dict[str, float]
-COLUMNS = ("step", "seconds", "learning_rate", "loss", "validation_dice")
+CURVES, PROGRESS, STOP = "curves.csv", "progress.json", "stop"
+COLUMNS = ("step", "seconds", "learning_rate", "loss", "validation_dice", "validation_loss")
 
 
 def read_curves(path: Path) -> list[Row]:
-    """Read the rows; none where there is no file."""
+    """Read the rows, each with the columns that it has; none where there is no file."""
     if not path.is_file():
         return []
     with path.open(newline="", encoding="utf-8") as stream:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(stream)]
+        return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(stream)]
 
 
 def write_curves(path: Path, rows: Sequence[Row]) -> None:

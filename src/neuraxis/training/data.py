@@ -19,7 +19,7 @@ def training_sampler(store: Store, ids: tuple[str, ...], recipe: Recipe) -> Patc
     options = SamplerOptions(
         shape=margin(recipe.patches.shape, recipe.augmentation),
         core=recipe.patches.shape,
-        batch=recipe.patches.batch,
+        batch=recipe.patches.batch * recipe.training.accumulate,
         foreground=recipe.patches.foreground,
         seed=recipe.seed,
     )
