@@ -8,7 +8,16 @@ from dataclasses import dataclass
 import pytest
 from pydantic import ValidationError
 
-from neuraxis.bundle.card import Card, Int8, Int8Dice, Metrics, MetricSummary, TrainingData, parse_card, software_versions
+from neuraxis.bundle.card import (
+    Card,
+    Int8,
+    Int8Dice,
+    Metrics,
+    MetricSummary,
+    TrainingData,
+    parse_card,
+    software_versions,
+)
 from neuraxis.dataset.labels import Labels
 from neuraxis.errors import BundleError
 from neuraxis.recipe.preparation import PreparationRecipe
