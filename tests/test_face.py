@@ -19,9 +19,11 @@ NAMES = {
     "open_dataset", "check", "plan", "prepare", "train", "fit", "segment", "segment_files", "evaluate", "write_report",
     "read_volume", "open_bundle", "list_choices", "examine_machine", "run_demo",
     "export_bundle", "import_bundle", "list_bundles", "pull_bundle", "cite_bundle", "quantise_bundle",
+    "list_runs", "stop_run",
     # types
     "Case", "Dataset", "Finding", "FitResult", "Grid", "Labels", "ModelBundle", "Plan", "Prediction", "Predictor",
-    "PredictorOptions", "QuantiseOptions", "Recipe", "Scores", "SegmentOptions", "Volume",
+    "PredictorOptions", "QuantiseOptions", "Recipe", "RunState", "Scores", "SegmentOptions",
+    "Volume",
     # errors
     "BundleError", "DataError", "MissingExtra", "NeuraxisError", "QualityFlag", "RecipeError", "ResourceError",
     "UnknownName", "UsageError",
@@ -76,4 +78,5 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 
 def test_every_verb_of_the_command_line_has_its_function() -> None:
     other_names = {"bundle": "open_bundle", "catalog": "list_choices", "doctor": "examine_machine", "demo": "run_demo"}
+    other_names |= {"run": "list_runs"}
     assert {other_names.get(verb, verb) for verb in main.VERBS} <= NAMES

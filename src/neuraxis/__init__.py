@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from neuraxis.pipelines.evaluate import write_report
     from neuraxis.pipelines.fit import FitResult
     from neuraxis.pipelines.int8.quantise import QuantiseOptions, quantise_bundle
+    from neuraxis.pipelines.runs.state import RunState, list_runs
+    from neuraxis.pipelines.runs.stop import stop_run
     from neuraxis.pipelines.segment import SegmentOptions
     from neuraxis.pipelines.segment import segment as segment_files
     from neuraxis.pipelines.verbs import check, fit, import_bundle, list_choices, plan, prepare, segment, train
@@ -62,12 +64,14 @@ else:
         "evaluate": "neuraxis.pipelines.evaluate:evaluate_folders",
         "examine_machine": "neuraxis.pipelines.doctor",
         "export_bundle": "neuraxis.bundle.exports.exporting",
+        "list_runs": "neuraxis.pipelines.runs.state",
         "open_bundle": "neuraxis.bundle.bundle",
         "open_dataset": "neuraxis.dataset.layouts.recognise",
         "pull_bundle": "neuraxis.bundle.pull",
         "quantise_bundle": "neuraxis.pipelines.int8.quantise",
         "read_volume": "neuraxis.volume.formats.nifti:read",
         "run_demo": "neuraxis.pipelines.demo",
+        "stop_run": "neuraxis.pipelines.runs.stop",
         "segment_files": "neuraxis.pipelines.segment:segment",
         "write_report": "neuraxis.pipelines.evaluate",
         "Case": "neuraxis.dataset.case",
@@ -83,6 +87,7 @@ else:
         "PredictorOptions": "neuraxis.inference.predictor",
         "QuantiseOptions": "neuraxis.pipelines.int8.quantise",
         "Recipe": "neuraxis.recipe.recipe",
+        "RunState": "neuraxis.pipelines.runs.state",
         "Scores": "neuraxis.evaluation.scores",
         "SegmentOptions": "neuraxis.pipelines.segment",
         "Volume": "neuraxis.volume.volume",
@@ -127,6 +132,7 @@ __all__ = [
     "Recipe",
     "RecipeError",
     "ResourceError",
+    "RunState",
     "Scores",
     "SegmentOptions",
     "UnknownName",
@@ -142,6 +148,7 @@ __all__ = [
     "import_bundle",
     "list_bundles",
     "list_choices",
+    "list_runs",
     "open_bundle",
     "open_dataset",
     "plan",
@@ -152,6 +159,7 @@ __all__ = [
     "run_demo",
     "segment",
     "segment_files",
+    "stop_run",
     "train",
     "write_report",
 ]

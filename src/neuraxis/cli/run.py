@@ -38,13 +38,11 @@ def list_runs(folder: _Folder = None, /, *, output: Output = SHOWN) -> int:
         folder: Where to look, three levels down. [default: runs, else here]
         output: how it is shown.
     """
-    from neuraxis.errors import UsageError
-    from neuraxis.pipelines.runs.state import default_folder, find_runs, read_run
+    from neuraxis.pipelines.runs.state import default_folder
+    from neuraxis.pipelines.runs.state import list_runs as read_runs
 
     place = folder or default_folder()
-    if not place.is_dir():
-        raise UsageError(f"{place}: no such folder. Name a folder with runs.")
-    found = [read_run(path) for path in find_runs(place)]
+    found = read_runs(place)
     if output.json:
         show_json([run_content(state) for state in found])
     elif found:

@@ -119,6 +119,21 @@ def find_runs(folder: Path) -> list[Path]:
     return sorted(_runs_in(folder, DEEPEST), key=lambda run: -_time_of(run / RUN))
 
 
+def list_runs(folder: Path | str | None = None) -> tuple[RunState, ...]:
+    """Return how each run in a folder stands, the newest first.
+
+    Args:
+        folder: where to look, three levels down; None for `runs`, else here.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    place = default_folder() if folder is None else Path(folder)
+    if not place.is_dir():
+        raise UsageError(f"{place}: no such folder. Name a folder with runs.")
+    return tuple(read_run(path) for path in find_runs(place))
+
+
 def default_folder() -> Path:
     """Return where runs are looked for that no folder was named for: `runs`, or here."""
     return USUAL if USUAL.is_dir() else Path()
