@@ -16,6 +16,7 @@ CODES = {
     "ResourceError": 5,
     "MissingExtra": 5,
     "QualityFlag": 6,
+    "Stopped": 143,
 }
 
 

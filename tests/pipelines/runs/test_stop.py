@@ -74,7 +74,9 @@ def test_a_training_in_a_process_of_its_own_is_stopped_politely_and_resumes_bit_
     prepare_datasets([toy_dataset], "auto", settings, tmp_path / "store")
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "neuraxis", "train", tmp_path / "store", "--into", folder, "--device", "cpu"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    torch.set_num_threads(1)  # another number gives other weights
+    alike = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=alike) as process:
         while read_state(folder).get("step", 0) < 3 and process.poll() is None:
             time.sleep(0.05)
         result = stop_run(folder, wait_s=60)

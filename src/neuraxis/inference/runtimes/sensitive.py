@@ -37,15 +37,14 @@ _WISH = (
 
 
 def keep_ends_in_float32(core: Any, network: Any) -> None:
-    """Let the ends of a network that was read, but not compiled, keep float32; one without convolutions stays as it is."""
+    """Let the ends of a network that was read, but not compiled, keep float32; one without convolutions stays."""
     convolutions = [layer for layer in network.get_ordered_ops() if layer.get_type_name() == _CONVOLUTION]
     if not convolutions:
         return
     wish = _wish(core)
     first, last = convolutions[0], convolutions[-1]
-    kept = [first, last, _unrounded(last)]
-    for norm in [layer for layer in _last_block(last) if layer.get_type_name() == _NORM]:
-        kept += [norm, _unrounded(norm)]
+    norms = [layer for layer in _last_block(last) if layer.get_type_name() == _NORM]
+    kept = [first, last, *norms, *(_unrounded(layer) for layer in (last, *norms))]
     for layer in kept:
         layer.set_rt_info(wish, _KEY)
 
@@ -60,7 +59,8 @@ def _last_block(last: Any) -> Iterator[Any]:
     layer = last.input_value(0).get_node()
     while layer.get_type_name() in _BETWEEN:
         yield layer
-        layer = layer.input_value(0).get_node()
+        shape = layer.get_output_partial_shape(0)
+        layer = next(value.get_node() for value in layer.input_values() if value.get_partial_shape() == shape)
 
 
 def _unrounded(layer: Any) -> Any:
