@@ -1,22 +1,23 @@
-"""What keeps float32 where the rest of a network computes in bfloat16: the scan at its entry, and the way to its logits.
+"""What keeps float32 where the rest of a network computes in bfloat16: the scan at its entry, the way to its logits.
 
 Rounded to the eight bits of bfloat16, logits tie in many voxels at a structure's edge, and what the last block hands on
-to them matters as much. So the first convolution and the last compute in float32; both have few channels on one side and
-take next to no time. The last block multiplies in bfloat16, but neither what its convolution gives nor what its
+to them matters as much. So the first convolution and the last compute in float32; both have few channels on one side
+and take next to no time. The last block multiplies in bfloat16, but neither what its convolution gives nor what its
 normalisation gives is rounded. On a hippocampus this leaves a quarter to a third of the voxels that bfloat16 changes.
 
-OpenVINO reads the wish to keep a layer's precision from files of its own format alone, so it is read from a small one and
-given to the layers. A layer hands float32 on where what is fused to it at its end bears the wish: a clamp without bounds.
+OpenVINO reads the wish to keep a layer's precision from files of its own format alone, so it is read from a small one
+and given to the layers. A layer hands float32 on where what is fused to it at its end bears the wish: a clamp without
+bounds.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator
 from typing import Any
 
-from neuraxis.inference.runtimes.quiet_openvino import openvino
-
+log = logging.getLogger(__name__)
 _CONVOLUTION, _NORM = "Convolution", "MVN"
 _BETWEEN = {_NORM, "Multiply", "Add", "PRelu", "Relu", "Elu", "Gelu", "Mish", "Swish"}
 _KEY = "DisablePrecisionConversion_0"
@@ -41,7 +42,8 @@ def keep_ends_in_float32(core: Any, network: Any) -> None:
     convolutions = [layer for layer in network.get_ordered_ops() if layer.get_type_name() == _CONVOLUTION]
     if not convolutions:
         return
-    wish = _wish(core)
+    if (wish := _wish(core)) is None:
+        return
     first, last = convolutions[0], convolutions[-1]
     norms = [layer for layer in _last_block(last) if layer.get_type_name() == _NORM]
     kept = [first, last, *norms, *(_unrounded(layer) for layer in (last, *norms))]
@@ -49,9 +51,14 @@ def keep_ends_in_float32(core: Any, network: Any) -> None:
         layer.set_rt_info(wish, _KEY)
 
 
-def _wish(core: Any) -> Any:
-    layers = core.read_model(_WISH.encode(), b"").get_ops()
-    return next(layer.get_rt_info()[_KEY] for layer in layers if layer.get_friendly_name() == "wish")
+def _wish(core: Any) -> Any | None:
+    """Return OpenVINO's own form of the wish; None from a version that does not know it."""
+    try:
+        layers = core.read_model(_WISH.encode(), b"").get_ops()
+        return next(layer.get_rt_info()[_KEY] for layer in layers if layer.get_friendly_name() == "wish")
+    except (KeyError, RuntimeError, StopIteration) as error:
+        log.info("This version of OpenVINO keeps no layer in float32 (%s).", type(error).__name__)
+        return None
 
 
 def _last_block(last: Any) -> Iterator[Any]:
