@@ -26,7 +26,7 @@ from neuraxis.hardware import processor_has_bf16, processor_has_int8, usable_cor
 from neuraxis.inference.runtimes import compiled
 from neuraxis.inference.runtimes.options import RuntimeOptions, fold_of, short_reason
 from neuraxis.inference.runtimes.quiet_openvino import engine, openvino
-from neuraxis.inference.runtimes.sensitive import keep_ends_in_float32
+from neuraxis.inference.runtimes.sensitive import keep_end_in_float32
 
 log = logging.getLogger(__name__)
 
@@ -60,13 +60,13 @@ class OpenVinoRuntime:
             "ENABLE_CPU_PINNING": False,
         }
         core = engine()
-        keeps_ends = half and not quantised
-        name = _key(core, f"{bundle.hash}|{model.name}|{keeps_ends}", settings)
+        keeps_end = half and not quantised
+        name = _key(core, f"{bundle.hash}|{model.name}|{keeps_end}", settings)
         place = (options.cache or cache_folder()) / "openvino" / f"{name}{compiled.SUFFIX}"
         self._blob = compiled.load(place)  # the network reads its weights from it as long as it lives
         network = None if self._blob is None else _restore(core, self._blob, settings)
         if network is None:
-            network = _compile(core, model, settings, keeps_ends)
+            network = _compile(core, model, settings, keeps_end)
             exported = network.export_model()
             compiled.keep(place, exported if isinstance(exported, bytes) else exported.getvalue())
         runs_half = network.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.bf16
@@ -116,11 +116,11 @@ def _restore(core: Any, blob: np.ndarray, settings: dict[str, Any]) -> Any | Non
         return None
 
 
-def _compile(core: Any, model: Path, settings: dict[str, Any], keeps_ends: bool) -> Any:
+def _compile(core: Any, model: Path, settings: dict[str, Any], keeps_end: bool) -> Any:
     try:
         network = core.read_model(str(model))
-        if keeps_ends:
-            keep_ends_in_float32(core, network)
+        if keeps_end:
+            keep_end_in_float32(core, network)
         return core.compile_model(network, "CPU", settings)
     except RuntimeError as error:
         reason = short_reason(error)

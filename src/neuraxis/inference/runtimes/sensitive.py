@@ -1,9 +1,9 @@
-"""What keeps float32 where the rest of a network computes in bfloat16: the scan at its entry, the way to its logits.
+"""What keeps float32 where the rest of a network computes in bfloat16: the way to its logits.
 
 Rounded to the eight bits of bfloat16, logits tie in many voxels at a structure's edge, and what the last block hands on
-to them matters as much. So the first convolution and the last compute in float32; both have few channels on one side
-and take next to no time. The last block multiplies in bfloat16, but neither what its convolution gives nor what its
-normalisation gives is rounded. On a hippocampus this leaves a quarter to a third of the voxels that bfloat16 changes.
+to them matters as much. So the last convolution computes in float32, which has few channels and takes next to no time;
+the block before it multiplies in bfloat16, but neither what its convolution gives nor what its normalisation gives is
+rounded. That leaves a quarter to a third of the voxels that bfloat16 changes in a segmentation.
 
 OpenVINO reads the wish to keep a layer's precision from files of its own format alone, so it is read from a small one
 and given to the layers. A layer hands float32 on where what is fused to it at its end bears the wish: a clamp without
@@ -16,6 +16,8 @@ import logging
 import math
 from collections.abc import Iterator
 from typing import Any
+
+from neuraxis.inference.runtimes.quiet_openvino import openvino
 
 log = logging.getLogger(__name__)
 _CONVOLUTION, _NORM = "Convolution", "MVN"
@@ -37,16 +39,16 @@ _WISH = (
 )
 
 
-def keep_ends_in_float32(core: Any, network: Any) -> None:
-    """Let the ends of a network that was read, but not compiled, keep float32; one without convolutions stays."""
+def keep_end_in_float32(core: Any, network: Any) -> None:
+    """Let the end of a network that was read, but not compiled, keep float32; one without convolutions stays."""
     convolutions = [layer for layer in network.get_ordered_ops() if layer.get_type_name() == _CONVOLUTION]
     if not convolutions:
         return
     if (wish := _wish(core)) is None:
         return
-    first, last = convolutions[0], convolutions[-1]
+    last = convolutions[-1]
     norms = [layer for layer in _last_block(last) if layer.get_type_name() == _NORM]
-    kept = [first, last, *norms, *(_unrounded(layer) for layer in (last, *norms))]
+    kept = [last, *norms, *(_unrounded(layer) for layer in (last, *norms))]
     for layer in kept:
         layer.set_rt_info(wish, _KEY)
 
@@ -72,8 +74,6 @@ def _last_block(last: Any) -> Iterator[Any]:
 
 def _unrounded(layer: Any) -> Any:
     """Put a clamp without bounds before a layer, and return it."""
-    import openvino.opset13 as opset
-
-    clamp = opset.clamp(layer.input_value(0), -math.inf, math.inf)
+    clamp = openvino.opset13.clamp(layer.input_value(0), -math.inf, math.inf)
     layer.input(0).replace_source_output(clamp.output(0))
     return clamp
