@@ -138,8 +138,9 @@ def their_segmentations(model: Model, cases: Path, mirror: bool, threads: int) -
 def our_segmentations(model: Model, cases: Path, mirror: bool, precision: str, threads: int) -> Path:
     """Return ours, made anew."""
     into, home = cases / "ours", cases / "home"
-    shutil.rmtree(into, ignore_errors=True)
-    home.mkdir(exist_ok=True)
+    for place in (into, home):  # the home too: a network that an older version compiled lies in its cache
+        shutil.rmtree(place, ignore_errors=True)
+    home.mkdir()
     program = Path(sys.executable).with_name("neuraxis")
     words = [*PRECISIONS[precision], *([] if mirror else ["--no-mirror"])]
     command = [

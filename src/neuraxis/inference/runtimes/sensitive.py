@@ -3,7 +3,8 @@
 Rounded to the eight bits of bfloat16, logits tie in many voxels at a structure's edge, and what the last block hands on
 to them matters as much. So the last convolution computes in float32, which has few channels and takes next to no time;
 the block before it multiplies in bfloat16, but neither what its convolution gives nor what its normalisation gives is
-rounded. That leaves a quarter to a third of the voxels that bfloat16 changes in a segmentation.
+rounded. That leaves a quarter to a third of the voxels that bfloat16 changes in a segmentation. It is done for windows
+of small size alone: a large one would need a quarter GiB more.
 
 OpenVINO reads the wish to keep a layer's precision from files of its own format alone, so it is read from a small one
 and given to the layers. A layer hands float32 on where what is fused to it at its end bears the wish: a clamp without
@@ -20,6 +21,7 @@ from typing import Any
 from neuraxis.inference.runtimes.quiet_openvino import openvino
 
 log = logging.getLogger(__name__)
+SMALL_MB = 64
 _CONVOLUTION, _NORM = "Convolution", "MVN"
 _BETWEEN = {_NORM, "Multiply", "Add", "PRelu", "Relu", "Elu", "Gelu", "Mish", "Swish"}
 _KEY = "DisablePrecisionConversion_0"
@@ -47,10 +49,18 @@ def keep_end_in_float32(core: Any, network: Any) -> None:
     if (wish := _wish(core)) is None:
         return
     last = convolutions[-1]
+    if not _is_small(last):
+        return
     norms = [layer for layer in _last_block(last) if layer.get_type_name() == _NORM]
     kept = [last, *norms, *(_unrounded(layer) for layer in (last, *norms))]
     for layer in kept:
         layer.set_rt_info(wish, _KEY)
+
+
+def _is_small(layer: Any) -> bool:
+    """Tell whether float32 of what a layer takes in has room; one whose sides are open is not known to be small."""
+    sides = [int(side.get_max_length()) for side in list(layer.get_input_partial_shape(0))[1:]]
+    return min(sides) > 0 and 4 * math.prod(sides) <= SMALL_MB * 1e6
 
 
 def _wish(core: Any) -> Any | None:
