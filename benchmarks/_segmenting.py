@@ -65,10 +65,13 @@ def our_job(
     return Job(command, {**threads_env(threads), "HOME": str(home)}, into, caches)
 
 
-def peer_jobs(peer: Peer, images: Path, folder: Path, threads: int, mirror: bool = False) -> dict[str, Job]:
-    """Return a row of nnU-Net for each number of worker processes."""
+def peer_jobs(
+    peer: Peer, images: Path, folder: Path, threads: int, mirror: bool = False, rows: Sequence[str] = tuple(WORKERS)
+) -> dict[str, Job]:
+    """Return a row of nnU-Net for each number of worker processes; `rows` says which."""
     jobs = {}
-    for name, workers in WORKERS.items():
+    for name in rows:
+        workers = WORKERS[name]
         into = folder / name.replace(" ", "-")
         jobs[f"{THEIRS}, {name}"] = Job(peer.predict(images, into, workers, mirror), peer.env(threads), into)
     return jobs

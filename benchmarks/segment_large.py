@@ -3,7 +3,8 @@
 Run: python benchmarks/segment_large.py --peer DIR [--mirror]. Both run the same checkpoint: nnU-Net's default plan for
 such scans (31 million parameters, windows of 128 x 128 x 128), trained for one step, on which the time does not depend;
 the first run makes it (about five minutes) and keeps it in DIR.
-nnU-Net runs at its default and at other numbers of worker processes; the best counts.
+nnU-Net runs at its default and at other numbers of worker processes; the best counts. `--workers "1 + 1 workers"` runs
+one of them alone, which spares an hour with mirroring.
 The int8 networks are calibrated on four patches (minutes, once a run): enough to time them, not to judge them.
 Goals (DESIGN): fp32 1/1.7 of its CPU time; default precision 1/3.7 of its CPU and 1/4 of its wall time; int8 1/5.5 of
 its CPU time; memory 1/2.
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from _brains import NAME, NUMBER, write_dataset
 from _measure import Cost, interleave, machine, median, versions
-from _peer import HOW_TO_GET, Peer, train_model
+from _peer import HOW_TO_GET, WORKERS, Peer, train_model
 from _segmenting import best_of_theirs, our_job, peer_jobs, show_agreement, show_costs, show_goal, show_stages
 
 import neuraxis as nx
@@ -33,6 +34,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", type=Path, metavar="DIR", help="nnU-Net's environment")
     parser.add_argument("--mirror", action="store_true", help="with nnU-Net's default mirroring: eight times the work")
+    parser.add_argument("--workers", choices=WORKERS, action="append", help="only these rows of nnU-Net (all)")
     parser.add_argument("--repeats", type=int, default=1, help="timed runs of each row (1)")
     return parser.parse_args()
 
@@ -65,7 +67,7 @@ def main() -> None:
             row: our_job(images, model, folder / f"ours-{place}", threads, words)
             for place, (row, words) in enumerate(rows.items())
         }
-        jobs |= peer_jobs(peer, images, folder, threads, wanted.mirror)
+        jobs |= peer_jobs(peer, images, folder, threads, wanted.mirror, wanted.workers or tuple(WORKERS))
         print(versions("neuraxis", "openvino", "numpy"), peer.versions(), sep="; beside ")
         print(f"{machine(threads)}\none case, medians of {wanted.repeats} runs of each in turn\n", flush=True)
         peaks = {row: job.peak_gb() for row, job in jobs.items()}  # the first runs also fill the caches

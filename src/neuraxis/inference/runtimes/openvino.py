@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from neuraxis.errors import BundleError, ResourceError, UsageError
 from neuraxis.files import cache_folder
 from neuraxis.hardware import processor_has_bf16, processor_has_int8, usable_cores
 from neuraxis.inference.runtimes import compiled
+from neuraxis.inference.runtimes.moments import sum_in_blocks
 from neuraxis.inference.runtimes.options import RuntimeOptions, fold_of, short_reason
 from neuraxis.inference.runtimes.quiet_openvino import engine, openvino
 from neuraxis.inference.runtimes.sensitive import keep_end_in_float32
@@ -60,13 +62,13 @@ class OpenVinoRuntime:
             "ENABLE_CPU_PINNING": False,
         }
         core = engine()
-        keeps_end = half and not quantised
-        name = _key(core, f"{bundle.hash}|{model.name}|{keeps_end}", settings)
+        change = None if quantised else keep_end_in_float32 if half else sum_in_blocks
+        name = _key(core, f"{bundle.hash}|{model.name}|{change and change.__name__}", settings)
         place = (options.cache or cache_folder()) / "openvino" / f"{name}{compiled.SUFFIX}"
         self._blob = compiled.load(place)  # the network reads its weights from it as long as it lives
         network = None if self._blob is None else _restore(core, self._blob, settings)
         if network is None:
-            network = _compile(core, model, settings, keeps_end)
+            network = _compile(core, model, settings, change)
             exported = network.export_model()
             compiled.keep(place, exported if isinstance(exported, bytes) else exported.getvalue())
         runs_half = network.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.bf16
@@ -116,11 +118,11 @@ def _restore(core: Any, blob: np.ndarray, settings: dict[str, Any]) -> Any | Non
         return None
 
 
-def _compile(core: Any, model: Path, settings: dict[str, Any], keeps_end: bool) -> Any:
+def _compile(core: Any, model: Path, settings: dict[str, Any], change: Callable[[Any, Any], None] | None) -> Any:
     try:
         network = core.read_model(str(model))
-        if keeps_end:
-            keep_end_in_float32(core, network)
+        if change is not None:
+            change(core, network)
         return core.compile_model(network, "CPU", settings)
     except RuntimeError as error:
         reason = short_reason(error)
