@@ -111,7 +111,7 @@ def interval(table: np.ndarray, patients: Sequence[str]) -> tuple[float, float]:
     np.add.at(counts, rows[scored], ~np.isnan(table[scored]))
     means = []
     for start in range(0, RESAMPLES, _CHUNK):
-        times = _draws(len(kept))[start : start + _CHUNK].astype(np.float64)
+        times = patient_draws(len(kept))[start : start + _CHUNK].astype(np.float64)
         means.append(_means_over_columns(times @ sums, times @ counts))
     low, high = np.nanpercentile(np.concatenate(means), (2.5, 97.5))
     return float(low), float(high)
@@ -139,7 +139,7 @@ def _means_over_columns(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=4)
-def _draws(patients: int) -> np.ndarray:
+def patient_draws(patients: int) -> np.ndarray:
     """Return how often each patient is drawn in each resample, uint16 (RESAMPLES, patients)."""
     generator = np.random.Generator(np.random.Philox(key=np.array([_SEED, patients], dtype=np.uint64)))
     rows = [np.bincount(generator.integers(0, patients, size=patients), minlength=patients) for _ in range(RESAMPLES)]

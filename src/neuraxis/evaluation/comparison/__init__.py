@@ -1,0 +1,1 @@
+"""Several segmenters on the same cases: side by side, with paired tests."""

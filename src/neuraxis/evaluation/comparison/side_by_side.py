@@ -1,0 +1,263 @@
+"""The scores of several entries on the same cases: differences with tests, ranks, and the rules in words.
+
+An entry is whatever made segmentations: a run, a bundle, another program. One whose predictions used the reference in
+any way (a box drawn round it, say) is an oracle: it bears the word wherever its name stands and is not ranked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import combinations, groupby
+from pathlib import Path
+
+import numpy as np
+
+from neuraxis.evaluation.comparison.paired import (
+    PairedDifference,
+    better,
+    holm,
+    mid_ranks,
+    paired_difference,
+    patient_means,
+)
+from neuraxis.evaluation.scores import Score, Scores
+from neuraxis.evaluation.statistics import MIN_PATIENTS, RESAMPLES, mean_of, patient_draws
+from neuraxis.files import write_csv
+
+ALL = "all (mean)"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One column of a comparison.
+
+    Attributes:
+        name: short and unique.
+        scores: of its segmentations, on the cases that all entries share.
+        oracle: whether its predictions used the reference.
+    """
+
+    name: str
+    scores: Scores
+    oracle: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name as it is shown everywhere."""
+        return f"{self.name} (oracle)" if self.oracle else self.name
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two entries in one metric and structure.
+
+    Attributes:
+        metric: column of the scores; of signed errors the absolute values are compared.
+        structure: of the scores, or `ALL` for the mean over structures.
+        first: label of an entry.
+        second: label of the other.
+        difference: first less second.
+        p_holm: its p, corrected together with all others of the metric.
+    """
+
+    metric: str
+    structure: str
+    first: str
+    second: str
+    difference: PairedDifference
+    p_holm: float
+
+    @property
+    def winner(self) -> str:
+        """The label of the entry that is better on the mean; empty where they are equal or nothing is known."""
+        way = better(self.metric)
+        if way is None or not math.isfinite(self.difference.mean) or self.difference.mean == 0:
+            return ""
+        return self.first if (self.difference.mean > 0) == (way == "higher") else self.second
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where an entry stands among those that are no oracle, in the mean over structures of one metric.
+
+    Attributes:
+        metric: column of the scores.
+        entry: its label.
+        patients: in whom every entry has a value.
+        mean_rank: over them; 1 is best, ties share a rank.
+        first_share: share of the bootstrap resamples of patients in which its mean is the best, in [0, 1]; NaN below
+            5 patients.
+    """
+
+    metric: str
+    entry: str
+    patients: int
+    mean_rank: float
+    first_share: float
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Entries, how they differ, how they rank, and what a reader must know."""
+
+    entries: tuple[Entry, ...]
+    contrasts: tuple[Contrast, ...]
+    standings: tuple[Standing, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the columns of scores, in order."""
+        return self.entries[0].scores.metrics
+
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """Names of the structures that were scored."""
+        return self.entries[0].scores.structures()
+
+    def rows(self) -> Iterator[tuple[Score, tuple[Score, ...]]]:
+        """Yield for each case and structure the first entry's row, and that of every entry in their order."""
+        tables = [{(row.case, row.structure): row for row in entry.scores.rows} for entry in self.entries]
+        for row in self.entries[0].scores.rows:
+            yield row, tuple(table[row.case, row.structure] for table in tables)
+
+    def write_cases(self, path: Path, overwrite: bool = True) -> None:
+        """Write a line for each case, structure and metric, with a column for each entry; undefined cells are empty."""
+        header = ["case", "subject", "site", "structure", "metric", *(entry.label for entry in self.entries)]
+        lines = [
+            [row.case, row.subject, row.site, row.structure, metric, *(_cell(one.values[metric]) for one in each)]
+            for row, each in self.rows()
+            for metric in self.metrics
+        ]
+        write_csv(path, header, lines, overwrite)
+
+    def write_tests(self, path: Path, overwrite: bool = True) -> None:
+        """Write a line for each contrast; what is not known, such as p below 5 patients, is an empty cell."""
+        names = list(PairedDifference.__dataclass_fields__)
+        header = ["metric", "structure", "first", "second", *names, "p_holm"]
+        lines = [
+            [one.metric, one.structure, one.first, one.second, *map(_cell, asdict(one.difference).values()),
+             _cell(one.p_holm)]
+            for one in self.contrasts
+        ]  # fmt: skip
+        write_csv(path, header, lines, overwrite)
+
+
+def compare_scores(entries: Sequence[Entry], notes: Sequence[str] = ()) -> SideBySide:
+    """Compare entries that were scored on the same cases, structures and metrics.
+
+    Args:
+        entries: two or more, of different names.
+        notes: further sentences for the reader.
+
+    Raises:
+        ValueError: names come twice, or cases, structures or metrics differ.
+    """
+    entries = tuple(entries)
+    if len({entry.name for entry in entries}) < max(2, len(entries)):
+        raise ValueError("A comparison needs two entries or more, of different names.")
+    keys = [([(row.case, row.structure) for row in entry.scores.rows], entry.scores.metrics) for entry in entries]
+    if any(key != keys[0] for key in keys):
+        raise ValueError("Entries are compared on the same cases, structures and metrics alone.")
+    metrics = [metric for metric in keys[0][1] if better(metric)]
+    contrasts = tuple(one for metric in metrics for one in _contrasts(entries, metric))
+    standings = tuple(one for metric in metrics for one in _standings(entries, metric))
+    return SideBySide(entries, contrasts, standings, (*_notes(entries, contrasts), *notes))
+
+
+def _contrasts(entries: Sequence[Entry], metric: str) -> list[Contrast]:
+    patients = _patients(entries[0].scores)
+    structures = entries[0].scores.structures()
+    columns = {name: [place] for place, name in enumerate(structures)}
+    if len(structures) > 1:
+        columns = {ALL: list(range(len(structures))), **columns}
+    found = []
+    for structure, places in columns.items():
+        for first, second in combinations(entries, 2):
+            here, there = (_table(entry.scores, metric)[:, places] for entry in (first, second))
+            difference = paired_difference(here, there, patients)
+            found.append(Contrast(metric, structure, first.label, second.label, difference, math.nan))
+    corrected = holm([one.difference.p for one in found])
+    return [replace(one, p_holm=p) for one, p in zip(found, corrected, strict=True)]
+
+
+def _standings(entries: Sequence[Entry], metric: str) -> list[Standing]:
+    """Rank the entries in every patient, and by their means in every resample of patients."""
+    ranked = [entry for entry in entries if not entry.oracle]
+    if len(ranked) < 2:
+        return []
+    patients = _patients(ranked[0].scores)
+    per_case = np.array([[mean_of(row) for row in _table(entry.scores, metric)] for entry in ranked])
+    complete = ~np.isnan(per_case).any(axis=0)
+    kept = [patient for patient, whole in zip(patients, complete, strict=True) if whole]
+    values = np.array([patient_means(row[complete], kept) for row in per_case])  # (entries, patients)
+    count = values.shape[1]
+    if not count:
+        return []
+    worse = -1 if better(metric) == "higher" else 1
+    ranks = np.array([mid_ranks(np.round(worse * column, 12)) for column in values.T])
+    shares = np.full(len(ranked), math.nan)
+    if count >= MIN_PATIENTS:
+        means = np.round(patient_draws(count).astype(np.float64) @ values.T / count * worse, 12)
+        best = means == means.min(axis=1, keepdims=True)
+        shares = (best / best.sum(axis=1, keepdims=True)).mean(axis=0)
+    return [
+        Standing(metric, entry.label, count, float(mean), float(share))
+        for entry, mean, share in zip(ranked, ranks.mean(axis=0), shares, strict=True)
+    ]
+
+
+def _table(scores: Scores, metric: str) -> np.ndarray:
+    """Return the scores of a metric as (cases, structures); of errors that are best at 0 their size."""
+    columns = [scores.values(metric, structure) for structure in scores.structures()]
+    table = np.array([[column.get(case, math.nan) for column in columns] for case in scores.cases()])
+    return np.abs(table) if better(metric) == "nearer 0" else table
+
+
+def _patients(scores: Scores) -> list[str]:
+    return list({row.case: row.patient for row in scores.rows}.values())
+
+
+def _notes(entries: Sequence[Entry], contrasts: Sequence[Contrast]) -> list[str]:
+    """Say who was scored, how it was tested, and for each entry what was left out."""
+    patients = set(_patients(entries[0].scores))
+    said = [
+        f"{entry.label}: its predictions used the reference; it is no segmenter and is not ranked."
+        for entry in entries
+        if entry.oracle
+    ]
+    said.append(entries[0].scores.notes[0])
+    if len(patients) < MIN_PATIENTS:
+        said.append(f"No test below {MIN_PATIENTS} patients. Every value stands in the table of cases.")
+    else:
+        sizes = [len(list(group)) for _, group in groupby(contrasts, lambda one: one.metric)]
+        tests = f"the {sizes[0]} tests" if sizes and sizes[0] > 1 else "the one test"
+        said.append(
+            "Differences are first less second, of volume errors those of their sizes. p: Wilcoxon's signed-rank test "
+            "over patients, two-sided, exact; a patient's cases count once, by their mean difference. Holm's "
+            f"correction is over {tests} of each metric, not over metrics."
+        )
+        said.append(
+            f"Ranks: over patients in whom every entry has a value, oracles left out; first in: share of {RESAMPLES} "
+            "bootstrap resamples of patients in which the mean is the best."
+        )
+    return [*said, *_own_notes(entries)]
+
+
+def _own_notes(entries: Sequence[Entry]) -> Iterable[str]:
+    """Return the notes of the scores: once what holds for all, else under the entry's name."""
+    every = [entry.scores.notes for entry in entries]
+    first = entries[0].scores.notes[0]
+    for note in dict.fromkeys(note for notes in every for note in notes):
+        owners = [entry.label for entry, notes in zip(entries, every, strict=True) if note in notes]
+        if len(owners) == len(entries):
+            if note != first:
+                yield note
+        else:
+            yield f"{', '.join(owners)}: {note}"
+
+
+def _cell(value: float) -> str:
+    return "" if isinstance(value, float) and math.isnan(value) else repr(value)
