@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     )
     from neuraxis.evaluation.scores import Scores
     from neuraxis.inference.predictor import Predictor, PredictorOptions
+    from neuraxis.pipelines.comparison.compare import CompareOptions, compare
     from neuraxis.pipelines.demo import run_demo
     from neuraxis.pipelines.doctor import examine_machine
     from neuraxis.pipelines.evaluate import evaluate_folders as evaluate
@@ -61,6 +62,7 @@ else:
         **dict.fromkeys(("check", "fit", "list_choices", "plan"), "neuraxis.pipelines.verbs"),
         **dict.fromkeys(("import_bundle", "prepare", "segment", "train"), "neuraxis.pipelines.verbs"),
         **dict.fromkeys(("cite_bundle", "list_bundles"), "neuraxis.bundle.registry"),
+        **dict.fromkeys(("CompareOptions", "compare"), "neuraxis.pipelines.comparison.compare"),
         "evaluate": "neuraxis.pipelines.evaluate:evaluate_folders",
         "examine_machine": "neuraxis.pipelines.doctor",
         "export_bundle": "neuraxis.bundle.exports.exporting",
@@ -114,6 +116,7 @@ else:
 __all__ = [
     "BundleError",
     "Case",
+    "CompareOptions",
     "DataError",
     "Dataset",
     "Finding",
@@ -141,6 +144,7 @@ __all__ = [
     "__version__",
     "check",
     "cite_bundle",
+    "compare",
     "evaluate",
     "examine_machine",
     "export_bundle",

@@ -100,7 +100,7 @@ def test_overlapping_regions_keep_their_names_in_the_pictures() -> None:
         Score("a", "", "", "whole", {"dice": 1.0}, numbers=(1, 2)),
         Score("a", "", "", "core", {"dice": 1.0}, numbers=(2,)),
     ]
-    labels = pipeline._labels(Scores.of(rows), None)
+    labels = pipeline.labels_of(Scores.of(rows), None)
     assert labels.scored == {"whole": (1, 2), "core": (2,)}
 
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from neuraxis.report.curves import panels
-from neuraxis.report.plots import WIDTH, bar_plot, curve_plot, legend, strip_plot
+from neuraxis.report.plots import (
+    WIDTH,
+    bar_plot,
+    curve_plot,
+    difference_plot,
+    legend,
+    mark_legend,
+    scatter_plot,
+    strip_plot,
+)
 
 Reader = Callable[[str], Any]
 
@@ -93,3 +103,42 @@ def test_bars_are_as_long_as_their_values(read_html: Reader) -> None:
     assert widths[2] == 0
     assert [text.text() for text in plot.all(class_="row")] == ["backward: convolution", "loss", "<waiting>"]
     assert [text.text() for text in plot.all(class_="aside")] == ["30", "7.5", "0"]
+
+
+def test_a_violin_lies_between_the_smallest_and_the_largest_value_from_five_cases_on(read_html: Reader) -> None:
+    values = {"ours": {str(n): n / 10 for n in range(6)}, "theirs": {str(n): n / 10 for n in range(4)}}
+    plot = read_html(strip_plot(values, "Dice", violins=True))
+    assert [one.attributes["class"] for one in plot.all("g", class_="series")] == ["series s1", "series s2"]
+    across = [float(x) for x in re.findall(r"[ML]([\d.]+) ", plot.one("path", class_="violin").attributes["d"])]
+    dots = [float(dot.attributes["cx"]) for dot in plot.all("circle")[:6]]
+    assert (min(across), max(across)) == (min(dots), max(dots))
+
+
+def test_equal_values_have_no_violin(read_html: Reader) -> None:
+    assert not read_html(strip_plot({"x": dict.fromkeys("abcdef", 0.5)}, "Dice", violins=True)).all(class_="violin")
+
+
+def test_a_difference_has_its_interval_and_a_line_at_zero(read_html: Reader) -> None:
+    rows = {"a - b": (0.02, 0.01, 0.03), "a - c": (-0.01, math.nan, math.nan), "b - c": (math.nan,) * 3}
+    plot = read_html(difference_plot(rows, "Dice"))
+    assert len(plot.all("circle")) == 2
+    assert len(plot.all("path", class_="line")) == 1
+    zero = float(plot.one("path", class_="zero").attributes["d"][1:].split()[0])
+    assert float(plot.all("circle")[1].attributes["cx"]) < zero < float(plot.all("circle")[0].attributes["cx"])
+
+
+def test_ticks_stay_inside_the_picture(read_html: Reader) -> None:
+    plot = read_html(difference_plot({"a": (-0.0148, -0.015, 0.004)}, "Dice"))
+    ticks = plot.all("text", class_="tick")
+    assert ticks[0].attributes["class"] == "tick first"
+    assert ticks[-1].attributes["class"] == "tick last"
+
+
+def test_groups_of_points_differ_in_colour_and_shape(read_html: Reader) -> None:
+    groups = {f"site {n}": {f"case {n}": (float(n), -float(n))} for n in range(3)}
+    plot = read_html(scatter_plot(groups, ("first", "second")))
+    marks = plot.all("g", class_="mark")
+    assert [one.attributes["class"] for one in marks] == ["mark s1", "mark s2", "mark s3"]
+    assert len({one.one("path").attributes["d"] for one in marks}) == 3
+    assert [one.text() for one in plot.all("title")] == [f"case {n} (site {n})" for n in range(3)]
+    assert read_html(mark_legend(list(groups))).text() == "site 0site 1site 2"

@@ -32,6 +32,7 @@ VERBS = {
     "fit": "neuraxis.cli.fit:fit",
     "segment": "neuraxis.cli.segment:segment",
     "evaluate": "neuraxis.cli.evaluate:evaluate",
+    "compare": "neuraxis.cli.compare:compare",
     "check": "neuraxis.cli.check:check",
     "plan": "neuraxis.cli.plan:plan",
     "prepare": "neuraxis.cli.prepare:prepare",

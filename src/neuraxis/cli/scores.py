@@ -35,7 +35,7 @@ def describe_scores(scores: Scores, every: bool = False) -> str:
         every: whether each metric is shown, not the chief ones alone; the files hold every one.
     """
     rows = []
-    shown = scores.metrics if every else _chief(scores.metrics)
+    shown = scores.metrics if every else chief_metrics(scores.metrics)
     for structure, metrics in scores.summary().items():
         for metric in shown:
             summary = metrics[metric]
@@ -49,7 +49,7 @@ def describe_scores(scores: Scores, every: bool = False) -> str:
     return "\n".join([*lines, *scores.notes])
 
 
-def _chief(metrics: Sequence[str]) -> list[str]:
+def chief_metrics(metrics: Sequence[str]) -> list[str]:
     """Return the first column of each chief metric: of several tolerances the first alone."""
     by_metric: dict[str, str] = {}
     for column in metrics:

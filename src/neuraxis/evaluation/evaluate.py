@@ -140,7 +140,7 @@ def evaluate(
             the message names each.
     """
     progress = progress or Silent()
-    references = _dataset_or_path(references)
+    references = open_references(references)
     columns(options.metrics, options.rules.tolerances_mm)
     pairs = find_pairs(Path(predictions), references, options.cases)
     check_grids(pairs)
@@ -162,8 +162,8 @@ def evaluate(
     return Scores.of(rows, options.selected_on_these_cases, notes, options.rules.lesions)
 
 
-def _dataset_or_path(references: Path | str | Dataset) -> Path | Dataset:
-    """Open the dataset where its own folder is given rather than a folder of label maps."""
+def open_references(references: Path | str | Dataset) -> Path | Dataset:
+    """Open the dataset where its own folder is given rather than a folder of label maps or one of them."""
     if isinstance(references, Dataset):
         return references
     folder = Path(references)

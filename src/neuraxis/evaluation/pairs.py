@@ -72,6 +72,24 @@ def find_pairs(predictions: Path, references: Path | Dataset, cases: Sequence[st
     return tuple(Pair(known[id], found[id]) for id in sorted(known))
 
 
+def reference_cases(references: Path | Dataset) -> frozenset[str]:
+    """Return the ids of the cases that have a reference.
+
+    Raises:
+        DataError: a folder holds no label map, or two of one case.
+    """
+    return frozenset(_references(references))
+
+
+def predicted_cases(predictions: Path, known: frozenset[str]) -> frozenset[str]:
+    """Return the ids of the cases that have a prediction; `known` are those of the references.
+
+    Raises:
+        DataError: a folder holds no label map, or two of one case.
+    """
+    return frozenset(_predictions(predictions, set(known)))
+
+
 def check_grids(pairs: Iterable[Pair]) -> None:
     """Refuse predictions that lie on another grid than their reference; only headers are read.
 

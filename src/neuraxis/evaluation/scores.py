@@ -118,13 +118,14 @@ class Scores:
             return mean_of(np.array(list(self.values(metric, structure).values())))
         return mean_of(np.array([self.mean(metric, name) for name in self.structures()]))
 
+    def summarised(self, metric: str, structure: str) -> Summary:
+        """Return mean, SD, median and 95 % interval of one metric and structure."""
+        return summarise(list(self.values(metric, structure).values()), self._patients(structure))
+
     def summary(self) -> dict[str, dict[str, Summary]]:
         """Return mean, SD, median and 95 % interval of every structure and metric."""
         return {
-            structure: {
-                metric: summarise(list(self.values(metric, structure).values()), self._patients(structure))
-                for metric in self.metrics
-            }
+            structure: {metric: self.summarised(metric, structure) for metric in self.metrics}
             for structure in self.structures()
         }
 

@@ -56,7 +56,7 @@ def evaluate_folders(
             refuse_existing(into / name, overwrite)
     scores = evaluate(predictions, references, progress or Silent(), options or EvaluateOptions())
     if into is not None:
-        dataset = references if isinstance(references, Dataset) else _dataset_around(Path(references))
+        dataset = references if isinstance(references, Dataset) else dataset_around(Path(references))
         page = report_html(_report(scores, Path(predictions), references, dataset))
         scores.write_csv(into / TABLE, overwrite)
         write_json(into / SUMMARY, scores.nnunet_summary(), overwrite)
@@ -76,9 +76,9 @@ def write_report(scores: Scores, path: Path | str, title: str = "Evaluation", ov
 
 def _report(scores: Scores, predictions: Path, references: Path | str | Dataset, dataset: Dataset | None) -> RunReport:
     where = references.root if isinstance(references, Dataset) else Path(references)
-    labels = _labels(scores, dataset)
+    labels = labels_of(scores, dataset)
     chosen = choose_cases(scores) if "dice" in scores.metrics else {}
-    overlays = [_overlay(scores, case, caption, labels, dataset) for caption, case in chosen.items()]
+    overlays = [overlay_of(scores, case, caption, labels, dataset) for caption, case in chosen.items()]
     return RunReport(
         title=f"{predictions.resolve().name} against {where.resolve().name}",
         scores=scores,
@@ -96,7 +96,7 @@ def _facts() -> dict[str, str]:
     }
 
 
-def _dataset_around(references: Path) -> Dataset | None:
+def dataset_around(references: Path) -> Dataset | None:
     """Return the dataset that the references belong to, whose images the report shows; None where there is none."""
     folder = references if references.is_dir() else references.parent
     for place in (folder, folder.resolve().parent):
@@ -108,7 +108,7 @@ def _dataset_around(references: Path) -> Dataset | None:
     return None
 
 
-def _labels(scores: Scores, dataset: Dataset | None) -> Labels:
+def labels_of(scores: Scores, dataset: Dataset | None) -> Labels:
     """Return the dataset's labels where they are those that were scored, else labels made of the table's structures."""
     structures = {row.structure: row.numbers for row in scores.rows}
     if dataset is not None and dataset.labels.scored == structures:
@@ -119,7 +119,8 @@ def _labels(scores: Scores, dataset: Dataset | None) -> Labels:
     return Labels(names={"background": 0, **{str(number): number for number in numbers}}, regions=structures)
 
 
-def _overlay(scores: Scores, case: str, caption: str, labels: Labels, dataset: Dataset | None) -> Overlay:
+def overlay_of(scores: Scores, case: str, caption: str, labels: Labels, dataset: Dataset | None) -> Overlay:
+    """Read a scored case as a picture, on the dataset's scan where it has one of that grid, else on black."""
     row: Score = next(row for row in scores.rows if row.case == case)
     predicted, reference = nifti.read(Path(row.prediction_file)), nifti.read(Path(row.reference_file))
     image = np.zeros(reference.grid.shape, np.float32)

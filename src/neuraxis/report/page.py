@@ -51,6 +51,7 @@ class Column:
         choice: offers a menu with the values that occur.
         extra: hidden until the reader asks for every column.
         help: a tooltip for the heading.
+        least: values from 0 up to this are shown as below it, but sorted by themselves.
     """
 
     title: str
@@ -59,6 +60,7 @@ class Column:
     choice: bool = False
     extra: bool = False
     help: str = ""
+    least: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,9 @@ def _cell(column: Column, cell: Cell, at: int) -> Markup:
             why = "undefined" if math.isnan(value) else "infinite"
             plain = None if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
             return tag("td", number(value), class_=_class(column), title=why, data_value=plain)
-        return tag("td", number(value, column.decimals), class_=_class(column), data_value=repr(value))
+        below = 0 <= value < column.least
+        shown = f"< {number(column.least, column.decimals)}" if below else number(value, column.decimals)
+        return tag("td", shown, class_=_class(column), data_value=repr(value))
     return tag("th", cell, scope="row") if at == 0 else tag("td", cell, class_=_class(column))
 
 

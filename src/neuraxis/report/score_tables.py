@@ -163,16 +163,16 @@ def case_table(scores: Scores) -> Markup:
 def _summary_row(name: str, found: Summary, metric: str) -> tuple[Cell, ...]:
     decimals = max(term(metric).decimals, 2)
     mean, sd, median = (number(value, decimals) for value in (found.mean, found.sd, found.median))
-    return name, str(found.n), mean, _interval(found, decimals) or UNDEFINED, sd, median
+    return name, str(found.n), mean, interval_text(found, decimals) or UNDEFINED, sd, median
 
 
 def _tile(name: str, found: Summary, metric: str, main: bool = False) -> Markup:
     decimals, unit = term(metric).decimals, term(metric).unit
-    interval = _interval(found, decimals)
+    interval = interval_text(found, decimals)
     sure = f"95 % CI {interval}" if interval else f"no interval below {MIN_PATIENTS} patients"
     people = "" if found.patients == found.n else f" of {found.patients} patients"
     value = join(number(found.mean, decimals), tag("small", unit) if unit else None)
-    return _figures(name, value, (sure, f"n = {found.n}{people}"), main)
+    return tile(name, value, (sure, f"n = {found.n}{people}"), main)
 
 
 def _lesion_tile(scores: Scores) -> Markup:
@@ -182,16 +182,18 @@ def _lesion_tile(scores: Scores) -> Markup:
         for name in ("lesions_reference", "lesions_found", "lesions_false")
     )
     value = join(f"{found:.0f}", tag("small", f"of {reference:.0f}"))
-    return _figures("Lesions found", value, ("all cases together", f"{false:.0f} false"))
+    return tile("Lesions found", value, ("all cases together", f"{false:.0f} false"))
 
 
-def _figures(name: str, value: Markup, lines: Iterable[str], main: bool = False) -> Markup:
+def tile(name: str, value: Markup, lines: Iterable[str], main: bool = False) -> Markup:
+    """Return a large figure under its name, with smaller lines below it."""
     notes = (tag("p", line, class_="sure") for line in lines)
     content = (tag("p", name, class_="name"), tag("p", value, class_="value"), *notes)
     return tag("div", *content, class_="tile main" if main else "tile")
 
 
-def _interval(found: Summary, decimals: int) -> str:
+def interval_text(found: Summary, decimals: int) -> str:
+    """Return the interval of a mean; empty where there is none."""
     if not math.isfinite(found.ci_low) or not math.isfinite(found.ci_high):
         return ""
     return f"{number(found.ci_low, decimals)} to {number(found.ci_high, decimals)}"

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations, groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +31,25 @@ ALL = "all (mean)"
 
 
 @dataclass(frozen=True)
+class Expense:
+    """What an entry costs; None where nothing tells.
+
+    Attributes:
+        parameters: of its networks, all folds together.
+        window_gflops: floating-point operations of one window, in 1e9, all folds together, not mirrored.
+        window: voxels of that window.
+        cpu_seconds: median over cases of the processor's seconds, read here while it predicted.
+        training_minutes: of the training, on whichever machine it ran.
+    """
+
+    parameters: int | None = None
+    window_gflops: float | None = None
+    window: str = ""
+    cpu_seconds: float | None = None
+    training_minutes: float | None = None
+
+
+@dataclass(frozen=True)
 class Entry:
     """One column of a comparison.
 
@@ -37,11 +57,15 @@ class Entry:
         name: short and unique.
         scores: of its segmentations, on the cases that all entries share.
         oracle: whether its predictions used the reference.
+        kind: what it is, in a word or two.
+        expense: what it costs.
     """
 
     name: str
     scores: Scores
     oracle: bool = False
+    kind: str = "predictions"
+    expense: Expense = Expense()
 
     @property
     def label(self) -> str:
@@ -122,6 +146,39 @@ class SideBySide:
         tables = [{(row.case, row.structure): row for row in entry.scores.rows} for entry in self.entries]
         for row in self.entries[0].scores.rows:
             yield row, tuple(table[row.case, row.structure] for table in tables)
+
+    def content(self) -> dict[str, Any]:
+        """Return everything as plain dicts and lists, for JSON."""
+        return {
+            "entries": [
+                {
+                    "name": entry.name,
+                    "label": entry.label,
+                    "oracle": entry.oracle,
+                    "kind": entry.kind,
+                    "selected_on_these_cases": entry.scores.selected_on_these_cases,
+                    "expense": asdict(entry.expense),
+                    "summary": {
+                        structure: {metric: asdict(summary) for metric, summary in metrics.items()}
+                        for structure, metrics in entry.scores.summary().items()
+                    },
+                }
+                for entry in self.entries
+            ],
+            "contrasts": [{**asdict(one), "winner": one.winner} for one in self.contrasts],
+            "standings": [asdict(one) for one in self.standings],
+            "notes": list(self.notes),
+            "cases": [
+                {
+                    "case": row.case,
+                    "subject": row.subject,
+                    "site": row.site,
+                    "structure": row.structure,
+                    "values": {entry.label: one.values for entry, one in zip(self.entries, each, strict=True)},
+                }
+                for row, each in self.rows()
+            ],
+        }
 
     def write_cases(self, path: Path, overwrite: bool = True) -> None:
         """Write a line for each case, structure and metric, with a column for each entry; undefined cells are empty."""

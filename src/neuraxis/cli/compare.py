@@ -1,0 +1,146 @@
+"""`neuraxis compare`: several segmenters on the same cases."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from neuraxis.cli.display import display
+from neuraxis.cli.evaluate import USUAL, Scoring, evaluate_options
+from neuraxis.cli.options import SHOWN, Output, Overwrite
+from neuraxis.cli.printing import columns, number, show, show_json
+from neuraxis.cli.scores import chief_metrics
+from neuraxis.evaluation.comparison.side_by_side import ALL
+from neuraxis.report.score_tables import shown_metrics
+
+if TYPE_CHECKING:
+    from neuraxis.evaluation.comparison.side_by_side import SideBySide
+
+ENTRIES = ("entry", "metric", "n", "mean", "SD", "median", "95 % CI")
+TESTS = ("first - second", "metric", "patients", "difference", "95 % CI", "p", "p (Holm)")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Asked:
+    """What is compared with what."""
+
+    references: Annotated[
+        Path | None,
+        Parameter(help="Dataset or folder of label maps. [default: the dataset of the runs]", show_default=False),
+    ] = None
+    oracle: Annotated[
+        tuple[str, ...],
+        Parameter(help="Name of an entry whose predictions used the reference. May be repeated.", show_default=False),
+    ] = ()
+    common: Annotated[
+        bool, Parameter(help="Leave out, and list, the cases that not every entry has.", show_default=False)
+    ] = False
+
+
+PLAIN = Asked()
+
+
+def compare(
+    entries: Annotated[tuple[str, ...], Parameter(name="NAME=PATH", negative="")],
+    /,
+    *,
+    asked: Asked = PLAIN,
+    into: Annotated[
+        Path | None,
+        Parameter(help="Folder for report.html, cases.csv, tests.csv and comparison.json.", show_default=False),
+    ] = None,
+    scoring: Scoring = USUAL,
+    overwrite: Overwrite = False,
+    output: Output = SHOWN,
+) -> int:
+    """Compare runs, bundles and segmentations of any program on the same cases, with paired tests.
+
+    An entry is the folder of a run (its held-out cases are compared), a bundle
+    (it predicts the cases), or a folder of label maps. All must have the same
+    cases; none is ever left out silently.
+
+    For example:
+
+        neuraxis compare a=runs/a b=runs/b --into a-or-b/
+        neuraxis compare ours=model.nxb nnunet=theirs/ boxed=sam/ --oracle boxed --references ms-brain/ --into all/
+
+    Args:
+        entries: What to compare: runs, bundles or folders of label maps.
+        asked: what is compared with what.
+        into: where files go.
+        scoring: what is scored, and by which rules.
+        overwrite: whether existing ones are replaced.
+        output: how it is shown.
+    """
+    from neuraxis.pipelines.comparison.compare import REPORT, CompareOptions
+    from neuraxis.pipelines.comparison.compare import compare as compare_entries
+
+    options = CompareOptions(asked.oracle, asked.common, overwrite, evaluate_options(scoring))
+    with display(output) as progress:
+        found = compare_entries(entries, asked.references, into, options, progress)
+    if output.json:
+        show_json(found.content())
+    else:
+        show(describe(found, every=bool(scoring.metrics)))
+        if into is not None:
+            show(f"\nreport  {into / REPORT}")
+    return 0
+
+
+def describe(found: SideBySide, every: bool = False) -> str:
+    """Return the tables that people read: each entry, then each difference, then the rules.
+
+    Args:
+        found: the comparison.
+        every: whether each metric is shown, not the chief ones alone; the files hold every one.
+    """
+    worth = shown_metrics(found.entries[0].scores)
+    shown = found.metrics if every else [name for name in chief_metrics(found.metrics) if name in worth]
+    tables = [columns(_entry_rows(found, shown), ENTRIES)]
+    if tests := _test_rows(found, shown):
+        tables.append(columns(tests, TESTS))
+    return "\n\n".join([*tables, "\n".join(found.notes)])
+
+
+def _entry_rows(found: SideBySide, shown: Sequence[str]) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    summaries = {entry.label: entry.scores.summary() for entry in found.entries}
+    for structure in found.structures:
+        for metric in shown:
+            name = metric if len(found.structures) == 1 else f"{structure} {metric}"
+            for label, summary in summaries.items():
+                one = summary[structure][metric]
+                rows.append((label, name, one.n, one.mean, one.sd, one.median, _between(one.ci_low, one.ci_high)))
+    return rows
+
+
+def _test_rows(found: SideBySide, shown: Sequence[str]) -> list[tuple[object, ...]]:
+    """Return the differences in the mean over structures; those of each structure are in the files."""
+    whole = ALL if len(found.structures) > 1 else found.structures[0]
+    return [
+        (
+            f"{one.first} - {one.second}",
+            one.metric,
+            one.difference.patients,
+            one.difference.mean,
+            _between(one.difference.ci_low, one.difference.ci_high),
+            _p(one.difference.p),
+            _p(one.p_holm),
+        )
+        for one in found.contrasts
+        if one.metric in shown and one.structure == whole
+    ]
+
+
+def _between(low: float, high: float) -> str:
+    return f"{number(low)} to {number(high)}" if math.isfinite(low) and math.isfinite(high) else "-"
+
+
+def _p(value: float) -> str:
+    return "-" if math.isnan(value) else "< 0.0001" if value < 0.0001 else f"{value:.4f}"

@@ -1,0 +1,53 @@
+"""The cases in which entries differ most, as pictures of each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from neuraxis.dataset.dataset import Dataset
+from neuraxis.evaluation.comparison.side_by_side import Entry, SideBySide
+from neuraxis.pipelines.evaluate import dataset_around, labels_of, overlay_of
+from neuraxis.report.overlays import Overlay
+
+MOST_CASES, MOST_PICTURES = 2, 8
+METRIC = "dice"
+
+
+def disagreements(found: SideBySide, references: Path | Dataset) -> tuple[Overlay, ...]:
+    """Return each entry's segmentation of the cases in which Dice differs most; none where Dice was not scored.
+
+    Args:
+        found: the comparison.
+        references: what was scored against; a dataset's scans are shown below the outlines.
+    """
+    if METRIC not in found.metrics:
+        return ()
+    dataset = references if isinstance(references, Dataset) else dataset_around(references)
+    overlays = []
+    for case, spread in most_different(found.entries)[: min(MOST_CASES, MOST_PICTURES // len(found.entries) or 1)]:
+        for entry in found.entries[:MOST_PICTURES]:
+            value = _dice(entry, case)
+            shown = f"{entry.label}, Dice {value:.3f}" if math.isfinite(value) else f"{entry.label}, Dice undefined"
+            labels = labels_of(entry.scores, dataset)
+            caption = f"{shown} (entries differ by {spread:.3f})" if entry is found.entries[0] else shown
+            overlays.append(overlay_of(entry.scores, case, caption, labels, dataset))
+    return tuple(overlays)
+
+
+def most_different(entries: Sequence[Entry]) -> list[tuple[str, float]]:
+    """Return the cases by falling difference of the largest and the smallest Dice, with that difference."""
+    spreads = []
+    for case in entries[0].scores.cases():
+        values = [value for entry in entries if math.isfinite(value := _dice(entry, case))]
+        if values:
+            spreads.append((case, max(values) - min(values)))
+    return sorted(spreads, key=lambda pair: (-pair[1], pair[0]))
+
+
+def _dice(entry: Entry, case: str) -> float:
+    """Return the mean over the structures that are defined."""
+    values = [row.values[METRIC] for row in entry.scores.rows if row.case == case]
+    known = [value for value in values if math.isfinite(value)]
+    return sum(known) / len(known) if known else math.nan

@@ -1,0 +1,1 @@
+"""The pages of comparisons: segmenters side by side, and domains of scans."""
