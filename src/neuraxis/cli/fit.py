@@ -29,6 +29,13 @@ class FitChoices:
         str | None, Parameter(help="Time for all of it, such as 20m or 1h30m; the schedule then ends in time.")
     ] = None
     fold: Annotated[int, Parameter(help="The fold that is held out and scored.")] = 0
+    folds: Annotated[
+        int | None,
+        Parameter(
+            help="Train so many folds, score every case by the one that held it out, and join all networks.",
+            show_default=False,
+        ),
+    ] = None
     device: Device = "auto"
     repeat: Annotated[
         Path | None, Parameter(help="An earlier run to do again: its recipe, splits, seeds and events.")
@@ -59,6 +66,7 @@ def fit(
 
         neuraxis fit ms-brain/ --into runs/a --budget 1h30m
         neuraxis fit site-a/ site-b/ --set training.steps=5000
+        neuraxis fit ms-brain/ --folds 5 --budget 8h
         neuraxis fit ms-brain/ --preview unlabelled/
         neuraxis fit new-site/ --from model.nxb --budget 20m
 
@@ -71,7 +79,7 @@ def fit(
     from neuraxis.pipelines.fit import fit as fit_model
 
     options = FitOptions(
-        into=choices.into or default_run(datasets, choices.fold, choices.repeat),
+        into=choices.into or default_run(datasets, choices.fold, choices.repeat, choices.folds),
         recipe=choices.recipe,
         settings=choices.settings,
         budget_s=parse_duration(choices.budget) if choices.budget else None,
@@ -83,12 +91,19 @@ def fit(
         begin_with=choices.begin_with,
     )
     with display(output) as progress:
-        result = fit_model(datasets, options, progress)
+        if choices.folds is None:
+            result = fit_model(datasets, options, progress)
+        else:
+            from neuraxis.pipelines.folds.fitting import fit_folds
+
+            result = fit_folds(datasets, options, choices.folds, progress)
     show_fit(result, output)
     return 0
 
 
-def default_run(datasets: tuple[Path, ...], fold: int = 0, repeat: Path | None = None) -> Path:
+def default_run(
+    datasets: tuple[Path, ...], fold: int = 0, repeat: Path | None = None, folds: int | None = None
+) -> Path:
     """Return where a run goes that was given no place, so that the same command finds it again.
 
     >>> default_run((Path("data/ms-brain"),), fold=2)
@@ -97,6 +112,8 @@ def default_run(datasets: tuple[Path, ...], fold: int = 0, repeat: Path | None =
     if repeat is not None:
         return repeat.resolve().with_name(f"{repeat.resolve().name}-repeat")
     name = "+".join(path.resolve().name for path in datasets)[:150]
+    if folds is not None:
+        return Path("runs") / f"{name}-{folds}-folds"
     return Path("runs") / (f"{name}-fold-{fold}" if fold else name)
 
 

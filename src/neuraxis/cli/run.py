@@ -27,7 +27,8 @@ def list_runs(folder: _Folder = None, /, *, output: Output = SHOWN) -> int:
     """List the runs in a folder, the newest first.
 
     "best" is the highest Dice on the held-out patches of the curves, "Dice"
-    the mean over the held-out cases once they are scored.
+    the mean over the held-out cases once they are scored. Of a run of several
+    folds, step and best are those of the fold under way.
 
     For example:
 
@@ -177,7 +178,7 @@ def clean_runs(
 
 def run_content(state: RunState) -> dict[str, Any]:
     """Return a run's state for programs; times are seconds, or seconds since 1970."""
-    names = ("path", "state", "step", "steps", "seconds", "left_s", "best", "score", "device", "host")
+    names = ("path", "state", "fold", "folds", "step", "steps", "seconds", "left_s", "best", "score", "device", "host")
     content = {name: getattr(state, name) for name in (*names, "created", "changed", "size", "why")}
     last = dict(state.rows[-1]) if state.rows else {}
     return {**content, "loss": state.now.get("loss") or last.get("loss"), "learning_rate": last.get("learning_rate")}
@@ -206,7 +207,10 @@ def _days(age: str, created: float) -> str:
 
 
 def _steps(state: RunState) -> str:
-    return f"{state.step} of {state.steps}" if state.steps else str(state.step)
+    if state.folds and state.state == "finished":
+        return f"{state.folds} folds"
+    fold = f"fold {state.fold + 1} of {state.folds}, " if state.folds else ""
+    return f"{fold}{state.step} of {state.steps}" if state.steps else f"{fold}{state.step}"
 
 
 def _name(path: Path, place: Path) -> str:

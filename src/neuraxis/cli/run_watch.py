@@ -77,7 +77,7 @@ def _print(state: RunState, on_terminal: bool) -> None:
 
 def line(state: RunState) -> str:
     """Return how a run stands in one line."""
-    parts = [f"{state.path}: {state.state}", f"step {state.step} of {state.steps}" if state.steps else ""]
+    parts = [f"{state.path}: {state.state}", _fold(state), f"step {state.step} of {state.steps}" if state.steps else ""]
     if state.rows:
         last = state.rows[-1]
         parts.append(f"loss {number(last['loss'])}, Dice {number(last['validation_dice'])} at step {last['step']:.0f}")
@@ -160,7 +160,8 @@ def picture(state: RunState, width: int) -> Any:
 
 
 def _progress(state: RunState) -> str:
-    parts = [f"step {state.step} of {state.steps}" if state.steps else "preparing"]
+    parts = [_fold(state)] if state.folds else []
+    parts.append(f"step {state.step} of {state.steps}" if state.steps else "preparing")
     if not math.isnan(state.left_s):
         parts.append(f"{format_duration(state.left_s)} left")
     if state.seconds:
@@ -172,6 +173,10 @@ def _progress(state: RunState) -> str:
     if not math.isnan(state.score):
         parts.append(f"Dice {number(state.score)} on the held-out cases")
     return ", ".join(parts)
+
+
+def _fold(state: RunState) -> str:
+    return f"fold {state.fold + 1} of {state.folds}" if state.folds else ""
 
 
 def _log(state: RunState) -> list[str]:

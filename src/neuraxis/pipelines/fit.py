@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from neuraxis.bundle.bundle import open_bundle
 from neuraxis.bundle.card import Card
 from neuraxis.dataset.dataset import Dataset
-from neuraxis.dataset.splits import Fold, check_folds, hash_folds
+from neuraxis.dataset.splits import Fold, check_folds
 from neuraxis.errors import DataError, UsageError
 from neuraxis.evaluation.scores import Scores
-from neuraxis.files import read_json, sha256, write_json, write_text
+from neuraxis.files import read_json, sha256, write_text
 from neuraxis.hardware import check_device
 from neuraxis.pipelines import budget
 from neuraxis.pipelines.outcome import (
@@ -30,13 +30,13 @@ from neuraxis.pipelines.outcome import (
     score_held_out,
     write_outcome,
 )
-from neuraxis.pipelines.run_folder import RunFolder, folds_from_json, folds_to_json, refuse_foreign, writing_in
+from neuraxis.pipelines.run_folder import RunFolder, folds_from_json, refuse_foreign, writing_in
 from neuraxis.pipelines.runs.previews import find_scans, prepare_scans
-from neuraxis.pipelines.steps import Planned, draft_card, open_datasets, pick_fold, plan_all
+from neuraxis.pipelines.steps import Planned, draft_card, pick_fold, plan_all, read_plan, tell_plan, write_plan
 from neuraxis.preparation.prepare import prepare_dataset
 from neuraxis.progress import Progress, Silent
 from neuraxis.recipe.planner import WISHED, Plan
-from neuraxis.recipe.wishes import read_wishes, resolve
+from neuraxis.recipe.wishes import read_wishes
 from neuraxis.registry import need
 from neuraxis.training.transfer.planning import beginning_of, noted_on, refuse_misfit
 
@@ -64,6 +64,7 @@ class FitOptions:
             "CHANNEL=FILE"; they change no weight.
         begin_with: a bundle to begin with: its weights as far as they fit, and the network, patch, spacing and
             normalisation that they need, unless the recipe says otherwise.
+        prepared: folder of the prepared cases, where several runs share them; None: inside the run.
     """
 
     into: Path
@@ -76,6 +77,7 @@ class FitOptions:
     profile: bool = False
     previews: tuple[str, ...] = ()
     begin_with: Path | None = None
+    prepared: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,36 @@ def fit(datasets: Sequence[Path | str], options: FitOptions, progress: Progress 
     began = time.monotonic()
     progress = progress or Silent()
     options = _with_repeated(options)
+    check_options(options)
+    paths = [Path(path).resolve() for path in datasets]
+    planned = None if (options.into / "run.json").is_file() else plan_anew(paths, options, progress)
+    return fit_planned(paths, options, planned, progress, began)
+
+
+def fit_planned(
+    paths: Sequence[Path], options: FitOptions, planned: Planned | None, progress: Progress, began: float
+) -> FitResult:
+    """Do every stage of a fit whose options were checked; see `fit`.
+
+    Args:
+        paths: folders of labelled scans, absolute.
+        options: what is asked for.
+        planned: what a new run begins with; a run that is there needs none.
+        progress: who shows how far it is.
+        began: when its time began (`time.monotonic`).
+    """
+    with writing_in(options.into):
+        return _Fit(paths, options, progress, began).run_all(planned)
+
+
+def check_options(options: FitOptions) -> None:
+    """Refuse what can be refused before any scan is read: wishes, the device, what is not installed.
+
+    Raises:
+        RecipeError: a wish is wrong.
+        UsageError: the device has no such name.
+        ResourceError: the device is not there, or Lightning is not installed.
+    """
     read_wishes(options.recipe, options.settings)
     check_device(options.device)
     need("lightning", "train")
@@ -112,10 +144,6 @@ def fit(datasets: Sequence[Path | str], options: FitOptions, progress: Progress 
         from neuraxis.training.train import find_device
 
         find_device(options.device)
-    paths = [Path(path).resolve() for path in datasets]
-    planned = None if (options.into / "run.json").is_file() else _plan_anew(paths, options, progress)
-    with writing_in(options.into):
-        return _Fit(paths, options, progress, began).run_all(planned)
 
 
 class _Fit:
@@ -123,7 +151,7 @@ class _Fit:
 
     def __init__(self, paths: Sequence[Path], options: FitOptions, progress: Progress, began: float) -> None:
         self.paths, self.options, self.progress, self.began = paths, options, progress, began
-        self.run = RunFolder(options.into, _request(paths, options))
+        self.run = RunFolder(options.into, request_of(paths, options))
         self.run.note(device=options.device)
         self.run.add_event("started")
 
@@ -137,7 +165,8 @@ class _Fit:
         )
         seen = planned.fingerprint if planned else None
         if not run.has("model.nxb"):
-            store = prepare_dataset(dataset, plan.recipe.preparation, run.path("prepared"), self.progress, seen)
+            place = self.options.prepared or run.path("prepared")
+            store = prepare_dataset(dataset, plan.recipe.preparation, place, self.progress, seen)
             plan = self._train(dataset, plan, fold, store)
         bundle = open_bundle(run.path("model.nxb"))
         scores = score_held_out(run, dataset, fold, bundle, self.progress)
@@ -154,34 +183,18 @@ class _Fit:
         """Write down the plan of a new run, or read what an earlier call planned."""
         run = self.run
         if not run.has("recipe.toml"):
-            planned = planned or _plan_anew(self.paths, self.options, self.progress)
+            planned = planned or plan_anew(self.paths, self.options, self.progress)
             self._write_plan(planned)
             return planned.dataset, planned.plan, planned.folds
-        dataset = open_datasets(self.paths)
-        if [dataset.content_hash(), described(dataset)] != [run.content["data_hash"], run.content["described"]]:
-            raise DataError(f"{run.folder}: the data changed since this run began. Name another place with --into.")
-        recipe = resolve(read_wishes(run.path("recipe.toml")))
         log.info("resuming the run in %s", run.folder)
-        return dataset, Plan(recipe, run.content["reasons"]), folds_from_json(read_json(run.path("splits.json")))
+        return read_plan(run, self.paths)
 
     def _write_plan(self, planned: Planned) -> None:
         run = self.run
-        for finding in planned.findings:
-            log.info("check: %s", finding)
-        for key, reason in planned.plan.reasons.items():
-            log.info("plan: %s: %s", key, reason)
-        run.note(
-            data_hash=planned.dataset.content_hash(),
-            described=described(planned.dataset),
-            split_hash=hash_folds(planned.folds),
-            seed=planned.plan.recipe.seed,
-            reasons=dict(planned.plan.reasons),
-            events=[*run.content["events"], *_decisions(self.options.repeat)],
-            card=self._card(planned).model_dump(mode="json"),
-            findings=[finding.to_dict() for finding in planned.findings],
-        )
-        write_json(run.path("splits.json"), folds_to_json(planned.folds))
-        write_text(run.path("recipe.toml"), planned.plan.to_toml())
+        if self.options.prepared is None:
+            tell_plan(planned)
+        run.note(events=[*run.content["events"], *_decisions(self.options.repeat)])
+        write_plan(run, planned, self._card(planned))
 
     def _card(self, planned: Planned) -> Card:
         """Draft the bundle's card, which names the model that the training begins with, and remember that one."""
@@ -257,7 +270,8 @@ class _Fit:
         return plan
 
 
-def _request(paths: Sequence[Path], options: FitOptions) -> dict[str, Any]:
+def request_of(paths: Sequence[Path], options: FitOptions) -> dict[str, Any]:
+    """Return what a run is asked for, JSON-able: the same again resumes it."""
     return {
         "datasets": [str(path) for path in paths],
         "recipe": str(options.recipe),
@@ -306,12 +320,7 @@ def _decisions(earlier: Path | None) -> list[dict[str, Any]]:
     return [event for event in events if event["kind"] in (budget.FIXED, budget.CORRECTED)]
 
 
-def described(dataset: Dataset) -> dict[str, Any]:
-    """Return what a dataset says of its files: a run cannot go on when it changes."""
-    return {"channels": list(dataset.channels), "labels": dataset.labels.model_dump(mode="json")}
-
-
-def _plan_anew(paths: Sequence[Path], options: FitOptions, progress: Progress) -> Planned:
+def plan_anew(paths: Sequence[Path], options: FitOptions, progress: Progress) -> Planned:
     """Plan before anything is written, so that a refusal leaves nothing behind."""
     refuse_foreign(options.into)
     first = open_bundle(options.begin_with) if options.begin_with else None

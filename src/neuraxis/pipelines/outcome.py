@@ -121,19 +121,19 @@ def write_outcome(run: RunFolder, dataset: Dataset, plan: Plan, scores: Scores) 
     previews = _previews(run)
     write_gifs(previews.folder)
     chosen = choose_cases(scores).items()
-    overlays = tuple(_overlay(run, dataset, case, caption) for caption, case in chosen)
+    overlays = tuple(overlay_of(run.path("predictions"), dataset, case, caption) for caption, case in chosen)
     if overlays:
         overlay_png(overlays, run.path("overlays.png"))
     content = RunReport(
         title=f"{dataset.name}, held-out fold",
         scores=scores,
-        dataset=_described(run, dataset),
+        dataset=data_in_words(run, dataset),
         reasons=plan.reasons,
         recipe_toml=plan.recipe.to_toml(),
         curves=curves,
         profile=_profile(run.path("profile.csv")),
         overlays=overlays,
-        facts=_facts(run),
+        facts=facts_of(run),
         previews=previews,
         notes=tuple(f"{finding['case']}: {finding['message']}" for finding in run.content["findings"]),
     )
@@ -152,18 +152,20 @@ def _profile(path: Path) -> list[dict[str, str]]:
         return [*csv.DictReader(stream)]
 
 
-def _overlay(run: RunFolder, dataset: Dataset, id: str, caption: str) -> Overlay:
+def overlay_of(predictions: Path, dataset: Dataset, id: str, caption: str) -> Overlay:
+    """Return the pictures of a case: its first channel, its label map, and the segmentation in a folder."""
     from neuraxis.volume.formats import nifti
 
     case = dataset.case(id)
     volume, label = case.read_images(), case.read_label()
-    predicted = nifti.read(run.path("predictions") / f"{id}.nii.gz")
+    predicted = nifti.read(predictions / f"{id}.nii.gz")
     return Overlay(
         id, caption, volume.array[0], label.array[0], predicted.array[0], volume.grid.spacing_mm, dataset.labels
     )
 
 
-def _described(run: RunFolder, dataset: Dataset) -> dict[str, Any]:
+def data_in_words(run: RunFolder, dataset: Dataset) -> dict[str, Any]:
+    """Return what a report says of the data."""
     data = run.content["card"]["training_data"]
     return {
         "name": dataset.name,
@@ -177,7 +179,8 @@ def _described(run: RunFolder, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _facts(run: RunFolder) -> dict[str, str]:
+def facts_of(run: RunFolder) -> dict[str, str]:
+    """Return what a report says of a run: versions, seed, hashes, machine, times."""
     content = run.content
     versions = ", ".join(f"{name} {version}" for name, version in software_versions().items())
     seconds = [event["seconds"] for event in content["events"] if event["kind"] == "finished"]

@@ -27,7 +27,7 @@ from neuraxis.progress import Progress, Silent
 from neuraxis.recipe.planner import Plan
 from neuraxis.recipe.planner import plan as plan_recipe
 from neuraxis.recipe.recipe import Recipe
-from neuraxis.recipe.wishes import leaves, look_up, overlay, read_wishes
+from neuraxis.recipe.wishes import leaves, look_up, overlay, read_wishes, resolve
 from neuraxis.registry import need
 from neuraxis.training.transfer.planning import wishes_from, with_reasons
 
@@ -39,6 +39,11 @@ MANIFEST, RECIPE = "store.json", "recipe.toml"
 LIMITS = (
     "Scores come from one held-out fold of the training data's own sites; other scanners may do worse.",
     "No case outside the training data's anatomy, contrast and spacing was tried.",
+)
+JOINT_LIMITS = (
+    "Each case was scored by the one network that did not learn from it; all together no case could score.",
+    "Scores come from the training data's own sites; other scanners may do worse.",
+    LIMITS[1],
 )
 
 
@@ -121,8 +126,23 @@ def draft_card(planned: Planned, number: int) -> Card:
         UsageError: there is no fold of that number.
         BundleError: a name in the data has characters that a card must not hold.
     """
+    return _card_of(planned, (number,), pick_fold(planned.folds, number).training)
+
+
+def draft_joint_card(planned: Planned) -> Card:
+    """Return the card of the bundle of all folds together, without scores.
+
+    Raises:
+        BundleError: a name in the data has characters that a card must not hold.
+    """
+    trained = {id for fold in planned.folds for id in fold.training}
+    card = _card_of(planned, tuple(range(len(planned.folds))), sorted(trained))
+    return card.model_copy(update={"limits": JOINT_LIMITS})
+
+
+def _card_of(planned: Planned, folds: tuple[int, ...], trained: Sequence[str]) -> Card:
     dataset, fingerprint = planned.dataset, planned.fingerprint
-    cases = [dataset.case(id) for id in pick_fold(planned.folds, number).training]
+    cases = [dataset.case(id) for id in trained]
     learned = TrainingData(
         datasets=(dataset.name,),
         cases=len(cases),
@@ -138,7 +158,7 @@ def draft_card(planned: Planned, number: int) -> Card:
         channels=dataset.channels,
         modality=dataset.modality,
         recipe=planned.plan.recipe,
-        folds=(number,),
+        folds=folds,
         training_data=learned,
         intended_use=f"Research: {', '.join(dataset.labels.scored)} on {', '.join(dataset.channels)}.",
         limits=LIMITS,
@@ -155,6 +175,47 @@ def choose_folds(dataset: Dataset, recipe: Recipe) -> tuple[Fold, ...]:
         folds = split_by_patient(dataset.cases, recipe.splits.folds, recipe.splits.seed)
     check_folds(folds, dataset.cases)
     return folds
+
+
+def tell_plan(planned: Planned) -> None:
+    """Log what the check noticed, and every decision with its reason."""
+    for finding in planned.findings:
+        log.info("check: %s", finding)
+    for key, reason in planned.plan.reasons.items():
+        log.info("plan: %s: %s", key, reason)
+
+
+def write_plan(run: RunFolder, planned: Planned, card: Card) -> None:
+    """Write down what a run follows; `recipe.toml` comes last, so that a plan with it is whole."""
+    run.note(
+        data_hash=planned.dataset.content_hash(),
+        described=described(planned.dataset),
+        split_hash=hash_folds(planned.folds),
+        seed=planned.plan.recipe.seed,
+        reasons=dict(planned.plan.reasons),
+        card=card.model_dump(mode="json"),
+        findings=[finding.to_dict() for finding in planned.findings],
+    )
+    write_json(run.path("splits.json"), folds_to_json(planned.folds))
+    write_text(run.path("recipe.toml"), planned.plan.to_toml())
+
+
+def read_plan(run: RunFolder, paths: Sequence[Path]) -> tuple[Dataset, Plan, tuple[Fold, ...]]:
+    """Open the data of a run again, and read what `write_plan` wrote.
+
+    Raises:
+        DataError: the data changed since.
+    """
+    dataset = open_datasets(paths)
+    if [dataset.content_hash(), described(dataset)] != [run.content["data_hash"], run.content["described"]]:
+        raise DataError(f"{run.folder}: the data changed since this run began. Name another place with --into.")
+    recipe = resolve(read_wishes(run.path(RECIPE)))
+    return dataset, Plan(recipe, run.content["reasons"]), folds_from_json(read_json(run.path("splits.json")))
+
+
+def described(dataset: Dataset) -> dict[str, Any]:
+    """Return what a dataset says of its files: a run cannot go on when it changes."""
+    return {"channels": list(dataset.channels), "labels": dataset.labels.model_dump(mode="json")}
 
 
 def plan_datasets(

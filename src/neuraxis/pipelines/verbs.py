@@ -39,12 +39,13 @@ Settings = Mapping[str, Any] | Sequence[str]
 
 
 class FitKeywords(TypedDict, total=False):
-    """The options of `fit`; see `neuraxis.pipelines.fit.FitOptions`."""
+    """The options of `fit`; see `neuraxis.pipelines.fit.FitOptions` and `neuraxis.pipelines.folds.fitting`."""
 
     recipe: str | Path
     settings: Settings
     budget_s: float | None
     fold: int
+    folds: int | None
     device: str
     repeat: Path | str | None
     profile: bool
@@ -90,8 +91,9 @@ def fit(
         datasets: one dataset or several, opened or as folders.
         into: folder of the run.
         progress: who shows how far it is.
-        options: recipe, settings (`{"training.steps": 500}` or `["training.steps=500"]`), budget_s, fold, device,
-            repeat, profile, previews (unlabelled scans to show while it learns), begin_with (a bundle).
+        options: recipe, settings (`{"training.steps": 500}` or `["training.steps=500"]`), budget_s, fold, folds
+            (how many to train, one after another), device, repeat, profile, previews (unlabelled scans to show while
+            it learns), begin_with (a bundle).
 
     Raises:
         UsageError: the folder holds another run.
@@ -113,7 +115,12 @@ def fit(
         previews=tuple(map(str, options.get("previews", ()))),
         begin_with=Path(first) if first else None,
     )
-    return whole.fit(_paths(datasets), chosen, progress)
+    folds = options.get("folds")
+    if folds is None:
+        return whole.fit(_paths(datasets), chosen, progress)
+    from neuraxis.pipelines.folds.fitting import fit_folds
+
+    return fit_folds(_paths(datasets), chosen, folds, progress)
 
 
 def check(dataset: Data, progress: Progress | None = None) -> tuple[Finding, ...]:

@@ -39,6 +39,7 @@ class RunReport:
         notes: further sentences for the reader, beside those of the scores.
         profile: rows of profile.csv (operation, calls, milliseconds, device_milliseconds, share), the longest first.
         previews: what the training showed on its way.
+        further: sections of their own, shown after the scores.
     """
 
     title: str
@@ -52,6 +53,7 @@ class RunReport:
     notes: tuple[str, ...] = ()
     profile: Sequence[Mapping[str, Any]] = ()
     previews: Previews | None = None
+    further: tuple[Section, ...] = ()
 
 
 def write_run_report(content: RunReport, path: Path, overwrite: bool = True) -> None:
@@ -66,10 +68,10 @@ def write_run_report(content: RunReport, path: Path, overwrite: bool = True) -> 
 def report_html(content: RunReport) -> str:
     """Return the report as HTML."""
     facts = {name: _in_short(value) for name, value in content.dataset.items()}
-    sections = (_scores(content), _distributions(content.scores), _overlays(content.overlays), _cases(content.scores),
-                _curves(content.curves), previews_section(content.previews), _profile(content.profile),
-                _plan(content.reasons), _recipe(content.recipe_toml), _facts(content.facts),
-                _notes(content))  # fmt: skip
+    sections = (_scores(content), *content.further, _distributions(content.scores), _overlays(content.overlays),
+                _cases(content.scores), _curves(content.curves), previews_section(content.previews),
+                _profile(content.profile), _plan(content.reasons), _recipe(content.recipe_toml),
+                _facts(content.facts), _notes(content))  # fmt: skip
     return write_page(Head(content.title, facts=facts), [section for section in sections if section is not None])
 
 

@@ -84,15 +84,29 @@ def test_files_that_are_being_written_or_broken_are_borne(make_run, broken):
     assert read_run(folder).step == 10
 
 
-def test_the_training_of_the_latest_fold_is_meant(make_run):
+def test_the_training_of_the_first_fold_under_way_is_meant_else_of_the_last(make_run):
     folder = make_run("a", (), "this")
-    for age, fold in enumerate(("fold-1", "fold-0", "fold-2")):
-        (folder / fold).mkdir()
-        (folder / fold / "progress.json").write_text(json.dumps({"step": age + 1, "steps": 9}))
-        os.utime(folder / fold / "progress.json", (time.time() - age,) * 2)
+    for number in (0, 1, 2, 10):
+        (folder / f"fold-{number}").mkdir()
+        (folder / f"fold-{number}" / "progress.json").write_text(json.dumps({"step": number + 1, "steps": 19}))
+    (folder / "fold-0" / "report.html").touch()
 
     assert training_place(folder) == folder / "fold-1"
-    assert read_run(folder).step == 1
+    assert (read_run(folder).fold, read_run(folder).step) == (1, 2)
+    for number in (1, 2, 10):
+        (folder / f"fold-{number}" / "report.html").touch()
+    assert training_place(folder) == folder / "fold-10"
+
+
+def test_the_time_left_counts_the_folds_to_come(make_run):
+    folder = make_run("a", (), "this")
+    content = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**content, "request": {**content["request"], "folds": 3}}))
+    (folder / "fold-0").mkdir()
+    now = {"step": 20, "steps": 100, "seconds": 40.0}
+    (folder / "fold-0" / "progress.json").write_text(json.dumps(now))
+
+    assert read_run(folder).left_s == 2 * (80 + 2 * 100)
 
 
 def test_runs_are_found_three_levels_down_the_newest_first(make_run, tmp_path):

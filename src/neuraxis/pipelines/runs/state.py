@@ -18,7 +18,7 @@ from neuraxis.training.curves import CURVES, PROGRESS, Row, read_curves
 
 State = Literal["running", "finished", "stopped", "failed", "killed", "lost"]
 
-RUN, USUAL = "run.json", Path("runs")
+RUN, REPORT, USUAL = "run.json", "report.html", Path("runs")
 DEEPEST = 3
 SILENT_S = 900.0
 
@@ -45,6 +45,8 @@ class RunState:
         why: how it failed.
         rows: of `curves.csv`.
         now: the present `progress.json`; empty while nothing is trained.
+        fold: of a run of several folds, the number of the one that `step`, `rows` and the like are of.
+        folds: how many folds there are; 0 for a run of one.
     """
 
     path: Path
@@ -63,11 +65,16 @@ class RunState:
     why: str
     rows: tuple[Row, ...]
     now: dict[str, Any]
+    fold: int = 0
+    folds: int = 0
 
     @property
     def left_s(self) -> float:
-        """Seconds of training that are left at the present pace; NaN where that cannot be told."""
-        return max(0, self.steps - self.step) * self.rate_s if self.state == "running" and self.steps else math.nan
+        """Seconds of training that are left at the present pace, later folds included; NaN where that is unknown."""
+        if self.state != "running" or not self.steps:
+            return math.nan
+        later = max(0, self.folds - self.fold - 1) * self.steps
+        return (max(0, self.steps - self.step) + later) * self.rate_s
 
     @property
     def place(self) -> Path:
@@ -93,12 +100,14 @@ def read_run(path: Path, sized: bool = True) -> RunState:
     changed = max((_time_of(file) for file in _signs(path, place)), default=0.0)
     state = _state(path, process, events, changed)
     step = int(now.get("step") or (rows[-1]["step"] if rows else 0))
-    trained = next((int(event["steps"]) for event in reversed(events) if event.get("kind") == "trained"), 0)
+    folds = _number(content.get("request", {}).get("folds"))
+    own = events if place == path else _json(place / RUN).get("events", [])
+    trained = next((int(event["steps"]) for event in reversed(own) if event.get("kind") == "trained"), 0)
     return RunState(
         path=path,
         state=state,
         step=max(step, trained),
-        steps=int(now.get("steps") or trained or _planned_steps(path)),
+        steps=int(now.get("steps") or trained or _planned_steps(place) or _planned_steps(path)),
         seconds=float(now.get("seconds") or (rows[-1]["seconds"] if rows else 0.0)),
         rate_s=_rate(now, rows),
         best=max((row["validation_dice"] for row in rows), default=math.nan),
@@ -111,6 +120,8 @@ def read_run(path: Path, sized: bool = True) -> RunState:
         why=str(process.get("why", "")) if state == "failed" else "",
         rows=rows,
         now=now,
+        fold=_number(place.name.removeprefix("fold-")) if place != path else 0,
+        folds=folds,
     )
 
 
@@ -169,12 +180,19 @@ def choose_run(named: Path | None, running: bool = False) -> Path:
 
 
 def training_place(run: Path) -> Path:
-    """Return the folder in which a run's training lies: its own, or that of the fold trained last."""
-    folds = [fold for fold in run.glob("fold-*") if (fold / CURVES).is_file() or (fold / PROGRESS).is_file()]
-    own = (run / CURVES).is_file() or (run / PROGRESS).is_file()
-    if own or not folds:
+    """Return the folder in which a run's training lies: its own, or that of the first fold which is under way.
+
+    Where every fold is done that was begun, it is the last of them.
+    """
+    named = [fold for fold in run.glob("fold-*") if fold.name.removeprefix("fold-").isdigit() and _has_training(fold)]
+    folds = sorted(named, key=lambda fold: _number(fold.name.removeprefix("fold-")))
+    if _has_training(run) or not folds:
         return run
-    return max(folds, key=lambda fold: max(_time_of(fold / PROGRESS), _time_of(fold / CURVES)))
+    return next((fold for fold in folds if not (fold / REPORT).is_file()), folds[-1])
+
+
+def _has_training(folder: Path) -> bool:
+    return (folder / CURVES).is_file() or (folder / PROGRESS).is_file()
 
 
 def size_of(path: Path) -> int:
@@ -250,6 +268,13 @@ def _json(path: Path) -> dict[str, Any]:
     except DataError:
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _number(content: Any) -> int:
+    try:
+        return int(content or 0)
+    except (TypeError, ValueError):
+        return 0
 
 
 def _time_of(path: Path) -> float:
