@@ -15,8 +15,6 @@ from neuraxis.cli.evaluate import USUAL, Scoring, evaluate_options
 from neuraxis.cli.options import SHOWN, Output, Overwrite
 from neuraxis.cli.printing import columns, number, show, show_json
 from neuraxis.cli.scores import chief_metrics
-from neuraxis.evaluation.comparison.side_by_side import ALL
-from neuraxis.report.score_tables import shown_metrics
 
 if TYPE_CHECKING:
     from neuraxis.evaluation.comparison.side_by_side import SideBySide
@@ -100,6 +98,8 @@ def describe(found: SideBySide, every: bool = False) -> str:
         found: the comparison.
         every: whether each metric is shown, not the chief ones alone; the files hold every one.
     """
+    from neuraxis.report.score_tables import shown_metrics
+
     worth = shown_metrics(found.entries[0].scores)
     shown = found.metrics if every else [name for name in chief_metrics(found.metrics) if name in worth]
     tables = [columns(_entry_rows(found, shown), ENTRIES)]
@@ -122,6 +122,8 @@ def _entry_rows(found: SideBySide, shown: Sequence[str]) -> list[tuple[object, .
 
 def _test_rows(found: SideBySide, shown: Sequence[str]) -> list[tuple[object, ...]]:
     """Return the differences in the mean over structures; those of each structure are in the files."""
+    from neuraxis.evaluation.comparison.side_by_side import ALL
+
     whole = ALL if len(found.structures) > 1 else found.structures[0]
     return [
         (
