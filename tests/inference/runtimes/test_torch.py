@@ -63,7 +63,8 @@ def test_weights_that_do_not_fit_the_network_are_refused(bundle):
 
 
 @pytest.mark.gpu
-def test_a_gpu_gives_what_the_processor_gives(bundle):
-    on_gpu = TorchRuntime(bundle, replace(CPU, device="cuda"))
-    np.testing.assert_allclose(on_gpu.run(WINDOWS), TorchRuntime(bundle, CPU).run(WINDOWS), atol=1e-2)
+@pytest.mark.parametrize(("precision", "apart"), [("fp32", 1e-2), ("bf16", 0.1)])
+def test_a_gpu_gives_what_the_processor_gives(bundle, precision, apart):
+    on_gpu = TorchRuntime(bundle, replace(CPU, precision=precision, device="cuda"))
+    np.testing.assert_allclose(on_gpu.run(WINDOWS), TorchRuntime(bundle, CPU).run(WINDOWS), atol=apart)
     assert on_gpu.batch_of(16 * 16 * 8) > 1

@@ -40,13 +40,17 @@ class TorchRuntime:
         except (RuntimeError, OSError) as error:
             reason = f"does not fit the network '{recipe.name}' ({short_reason(error)})"
             raise BundleError(f"{fold.weights}: {reason}. Fetch the bundle again.") from error
-        self._network = network.eval().to(self._device)
+        # tensor cores multiply half precision fastest where a voxel's channels lie together
+        quick = half and self._device.type == "cuda"
+        self._layout = torch.channels_last_3d if quick else torch.contiguous_format
+        self._network = network.eval().to(self._device, memory_format=self._layout)
 
     def run(self, windows: np.ndarray) -> np.ndarray:
         """Turn windows (B, C, x, y, z) float32 into logits (B, K, x, y, z) float32."""
         try:
             with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, self.precision == "bf16"):
-                batch = torch.from_numpy(np.ascontiguousarray(windows, np.float32)).to(self._device)
+                batch = torch.from_numpy(np.ascontiguousarray(windows, np.float32))
+                batch = batch.to(self._device, memory_format=self._layout)
                 logits: np.ndarray = self._network(batch).float().cpu().numpy()
         except torch.cuda.OutOfMemoryError as error:
             raise ResourceError(f"Memory ran out on {self.device}. Free it, or segment with --device cpu.") from error
