@@ -20,6 +20,7 @@ from neuraxis.bundle.card import (
 )
 from neuraxis.dataset.labels import Labels
 from neuraxis.errors import BundleError
+from neuraxis.recipe.postprocessing.rules import PostprocessingRecipe
 from neuraxis.recipe.preparation import PreparationRecipe
 from neuraxis.recipe.recipe import NetworkRecipe, PatchRecipe, Recipe
 
@@ -133,3 +134,9 @@ def test_what_int8_loses_comes_back_as_it_was_written_and_stands_on_quantised_ca
     assert "int8" not in json.loads(card().to_json())
     with pytest.raises(BundleError, match=r"bundle\.json cannot be used: int8"):
         parse_card(card(int8=int8).to_json().replace('"calibration_patches": 32', '"patches": 32').encode(), "a.nxb")
+
+
+def test_rules_for_a_structure_that_the_labels_lack_are_refused() -> None:
+    rules = PostprocessingRecipe(largest=("whole", "cor"))
+    with pytest.raises(ValidationError, match=r"no structure is called 'cor'\. Did you mean 'core'"):
+        card(recipe=recipe().model_copy(update={"postprocessing": rules}))

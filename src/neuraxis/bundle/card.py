@@ -209,6 +209,8 @@ class Card(CardPart):
             raise ValueError(f"folds are rising numbers from 0 to 999, found {list(self.folds)}")
         if sorted({number for number in self.previous_labels if number > 0}) != list(self.previous_labels):
             raise ValueError(f"previous_labels are rising numbers above 0, found {list(self.previous_labels)}")
+        if problem := self.recipe.postprocessing.problem(self.labels.scored):
+            raise ValueError(f"the recipe's postprocessing does not fit the labels: {problem}")
         return self
 
     @property

@@ -258,6 +258,7 @@ def describe_bundle(opened: ModelBundle) -> str:
         ("folds", ", ".join(str(fold.index) for fold in opened.folds)),
         ("first stage", _first_stage(opened.previous)),
         ("network", opened.recipe.network.name),
+        ("afterwards", "; ".join(opened.recipe.postprocessing.in_words())),
         ("learned from", _training(card.get("training_data", {}))),
         ("made", card.get("created")),
         ("licence", card.get("licence")),
@@ -270,7 +271,9 @@ def describe_bundle(opened: ModelBundle) -> str:
     lines = [columns([(name, value) for name, value in rows if value])]
     metrics = card.get("metrics", {})
     if metrics.get("structures"):
-        lines += ["", f"scores ({metrics.get('scored_on') or 'cases not stated'})", _scores(metrics["structures"])]
+        where = metrics.get("scored_on") or "cases not stated"
+        chose = "; selected on these cases" if metrics.get("selected_on_these_cases") else ""
+        lines += ["", f"scores ({where}{chose})", _scores(metrics["structures"])]
     if card.get("int8"):
         lines += ["", describe_int8(card["int8"])]
     return "\n".join(lines)

@@ -9,7 +9,7 @@ import importlib.util
 import math
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from neuraxis.bundle.bundle import ModelBundle
 from neuraxis.dataset.prediction import Prediction
 from neuraxis.inference.cascade import FirstStage
 from neuraxis.inference.intake import examine_scan
+from neuraxis.inference.postprocessing import postprocess
 from neuraxis.inference.runtimes.catalog import RUNTIMES
 from neuraxis.inference.runtimes.options import Precision, Runtime, RuntimeOptions
 from neuraxis.inference.tiling import Tiling, zeros
@@ -132,21 +133,36 @@ class Predictor:
         if self._first is not None:
             prepared, doubts = self._first.prepare_second(ready.scan, ready.prepared, progress)
             ready = self._ready(ready.scan, prepared, (*ready.warnings, *doubts))
-        found = self.predict_prepared(ready.prepared, progress)
+        found, changes = self._finish(self._restored(ready.prepared, progress), ready.prepared)
         empty = () if found.segmentation.any() else ("Nothing was found: the segmentation is empty.",)
         return Prediction(
             ready.scan.with_array(found.segmentation[None]),
             self.bundle.labels,
             None if found.probability is None else ready.scan.with_array(found.probability),
-            self.provenance(),
+            {**self.provenance(), **changes},
             (*ready.warnings, *empty),
         )
 
     def predict_prepared(self, prepared: Prepared, progress: Progress | None = None) -> Restored:
-        """Predict a prepared scan and return to the grid that it was prepared from."""
+        """Predict a prepared scan, return to the grid that it was prepared from, and apply the recipe's rules there."""
+        return self._finish(self._restored(prepared, progress), prepared)[0]
+
+    def _restored(self, prepared: Prepared, progress: Progress | None) -> Restored:
         slabs = self._tiling.slabs(prepared.image, self._runtimes, progress)
         arithmetic, kept = self._tiling.how.arithmetic, self.options.probabilities
         return restore(slabs, prepared.way_back, self.bundle.labels, arithmetic, kept)
+
+    def _finish(self, found: Restored, prepared: Prepared) -> tuple[Restored, dict[str, Any]]:
+        """Apply the recipe's rules to a segmentation; return it with what the sidecar says of that."""
+        rules = self.bundle.recipe.postprocessing
+        if not rules.rules:
+            return found, {}
+        voxel_mm3 = 1000 * prepared.way_back.source.voxel_ml
+        segmentation, changes = postprocess(found.segmentation, self.bundle.labels, rules, voxel_mm3)
+        told = {name: asdict(change) for name, change in changes.items()}
+        return replace(found, segmentation=segmentation), {
+            "postprocessing": {"rules": list(rules.in_words()), "changes": told}
+        }
 
     def logits(self, image: np.ndarray, progress: Progress | None = None) -> np.ndarray:
         """Predict a prepared image (C, X, Y, Z) of any size: logits (K, X, Y, Z) float32; see `Tiling.slabs`."""

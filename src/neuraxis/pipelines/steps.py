@@ -15,7 +15,7 @@ from neuraxis.dataset.dataset import Dataset, merge
 from neuraxis.dataset.fingerprint import Fingerprint, examine
 from neuraxis.dataset.layouts.recognise import open_dataset
 from neuraxis.dataset.splits import Fold, check_folds, hash_folds, split_by_patient
-from neuraxis.errors import DataError, UsageError
+from neuraxis.errors import DataError, RecipeError, UsageError
 from neuraxis.files import folder_lock, read_json, sha256, write_json, write_text
 from neuraxis.hardware import check_device
 from neuraxis.pipelines.run_folder import RunFolder, folds_from_json, folds_to_json, refuse_foreign, writing_in
@@ -107,7 +107,7 @@ def plan_all(
 
     Raises:
         DataError: the data have errors; the first is named.
-        RecipeError: a wish is wrong; it is read first, before any scan.
+        RecipeError: a wish is wrong; it is read first, before any scan, or names a structure that the data lack.
     """
     wishes = read_wishes(recipe, settings)
     dataset = open_datasets(paths)
@@ -116,6 +116,8 @@ def plan_all(
     taken = wishes_from(begin_with, dataset.channels, wishes) if begin_with else {}
     plan = with_reasons(plan_recipe(fingerprint, dataset, overlay(taken, wishes)), taken, wishes)
     refuse_unknown_cases(plan.recipe, [case.id for case in dataset.cases])
+    if problem := plan.recipe.postprocessing.problem(dataset.labels.scored):
+        raise RecipeError(f"postprocessing: {problem}")
     return Planned(dataset, tuple(findings), fingerprint, plan, choose_folds(dataset, plan.recipe))
 
 

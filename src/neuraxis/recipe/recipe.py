@@ -17,6 +17,7 @@ from neuraxis.losses.catalog import OPTIONS as LOSS_OPTIONS
 from neuraxis.networks.catalog import OPTIONS
 from neuraxis.recipe.augmentation import AugmentationRecipe
 from neuraxis.recipe.part import Axis, Part
+from neuraxis.recipe.postprocessing.rules import PostprocessingRecipe
 from neuraxis.recipe.preparation import PreparationRecipe
 from neuraxis.recipe.previews import PreviewRecipe
 
@@ -265,6 +266,7 @@ class Recipe(Part):
     loss: LossRecipe = LossRecipe()
     training: TrainingRecipe = TrainingRecipe()
     inference: InferenceRecipe = InferenceRecipe()
+    postprocessing: PostprocessingRecipe = PostprocessingRecipe()
     previews: PreviewRecipe = PreviewRecipe()
 
     @model_validator(mode="after")

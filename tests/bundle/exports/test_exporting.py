@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,7 +13,8 @@ import pytest
 import neuraxis as nx
 from neuraxis.bundle.exports.catalog import EXPORTS
 from neuraxis.bundle.exports.exporting import export_bundle
-from neuraxis.errors import ResourceError, UnknownName, UsageError
+from neuraxis.errors import BundleError, ResourceError, UnknownName, UsageError
+from neuraxis.recipe.postprocessing.rules import PostprocessingRecipe
 
 FORMS = ("folder", "monai", "onnx")
 
@@ -95,3 +97,20 @@ def test_a_misspelt_form_is_answered_with_the_nearest_one(schema_1: Path, tmp_pa
         export_bundle(schema_1, tmp_path / "out", "monia")
     assert caught.value.exit_code == 2
     assert set(FORMS) <= set(EXPORTS.names())
+
+
+def test_rules_of_post_processing_are_exported_only_to_forms_that_have_a_place_for_them(
+    schema_1: Path, tmp_path: Path
+) -> None:
+    bundle = nx.open_bundle(schema_1)
+    rules = PostprocessingRecipe(largest=(next(iter(bundle.labels.scored)),))
+    bundle = replace(bundle, recipe=bundle.recipe.model_copy(update={"postprocessing": rules}))
+    for form in ("monai", "nnunet", "sct"):
+        with pytest.raises(BundleError, match=f"keep the largest component of .*for which '{form}' has no place"):
+            export_bundle(bundle, tmp_path / "out", form)
+    assert not (tmp_path / "out").exists()
+    assert "keep the largest component of" in "".join(
+        path.read_text()
+        for path in export_bundle(bundle, tmp_path / "onnx", "onnx").glob("*.*")
+        if path.suffix != ".onnx"
+    )

@@ -18,6 +18,10 @@ from neuraxis.recipe.preparation import IntensityStatistics, PreparationRecipe
 REGIONS = Labels(names={"oedema": 1, "core": 2}, regions={"whole": (1, 2), "core": (2,)}, paint=(4, 2))
 CASES = [
     ({}, ["(RAS+). Put the channels", "1.2 x 1.2 x 2.0 mm", "cubic B-splines", "background 0, ball 3, shell 7"]),
+    (
+        {"postprocessing": {"largest": ["ball"], "min_volume_mm3": {"shell": 3}}},
+        ["Then remove components of shell below 3 mm3; keep the largest component of ball."],
+    ),
     ({"folds": 2}, ["the network of every fold and take the mean of the probabilities"]),
     ({"labels": REGIONS}, ["whose logit is above 0, later over earlier: whole 4, core 2"]),
     ({"preparation": {"crop": "nonzero", "thick_ratio": 3}}, ["smallest box", "more than 3 times as long"]),

@@ -25,7 +25,8 @@ def export_bundle(model: ModelBundle | Path | str, into: Path | str, to: str, ov
     Raises:
         UnknownName: there is no such form; the message offers the nearest.
         UsageError: `into` exists, or is something else than an older export.
-        BundleError: the model is refused, or the form cannot say what it needs; a cascade goes into a folder alone.
+        BundleError: the model is refused, or the form cannot say what it needs; a cascade goes into a folder alone,
+            and rules of post-processing into a folder or ONNX alone.
         ResourceError: `into` cannot be written.
         MissingExtra: a package that writes this form is not installed.
     """
@@ -35,5 +36,11 @@ def export_bundle(model: ModelBundle | Path | str, into: Path | str, to: str, ov
         raise BundleError(
             f"{bundle.path}: is the second stage of a cascade, which needs what the first found as input; '{to}' has "
             "no place for two stages. Export it with --to folder."
+        )
+    rules = bundle.recipe.postprocessing.in_words()
+    if rules and to not in ("folder", "onnx"):
+        raise BundleError(
+            f"{bundle.path}: post-processes what it finds ({'; '.join(rules)}), for which '{to}' has no place. Export "
+            "it with --to folder or --to onnx."
         )
     return cast(Path, export(bundle, Path(into), overwrite))

@@ -147,4 +147,11 @@ def _after(bundle: ModelBundle) -> list[str]:
         numbers = ", ".join(f"{name} {labels.names[name]}" for name in labels.outputs)
         steps.append(f"Bring the {what} back to the box's voxels {way}.")
         steps.append(f"Write the number of the largest output: {numbers}.")
-    return [*steps, "Write 0 outside of the box, and turn the axes back to those of the scan."]
+    steps.append("Write 0 outside of the box, and turn the axes back to those of the scan.")
+    rules = recipe.postprocessing.in_words()
+    if rules:
+        steps.append(
+            f"Then {'; '.join(rules)}. Components share faces, edges or corners; a hole is background from which no "
+            "path over faces leads out. What a region loses goes to the regions around it, else to the background."
+        )
+    return steps

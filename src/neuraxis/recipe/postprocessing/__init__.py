@@ -1,0 +1,1 @@
+"""The recipe's part for what comes after the network."""
