@@ -38,9 +38,11 @@ def page() -> str:
     parts = [HEAD, "## Recipes that ship\n", *_rows(("name", "what it is for"), book().items())]
     parts += ["", "## The top of the file\n", *_table(Recipe, "")]
     for name, field in Recipe.model_fields.items():
-        branch = _branch(field.annotation)
+        branch, item = _branch(field.annotation), _item(field.annotation)
         if branch is not None:
             parts += ["", f"## `[{name}]`\n", _prose(branch), "", *_table(branch, f"{name}.")]
+        if item is not None:
+            parts += ["", f"## `[[{name}]]`\n", _prose(item), "", *_table(item, f"{name}.")]
     for branch, names, every in (("network", NETWORKS, OPTIONS), ("loss", LOSSES, LOSS_OPTIONS)):
         for name in every.entries:
             options = every.load(name)
@@ -52,7 +54,11 @@ def page() -> str:
 
 def _table(model: type[BaseModel], prefix: str) -> list[str]:
     meanings = _meanings(model)
-    fields = {name: field for name, field in model.model_fields.items() if _branch(field.annotation) is None}
+    fields = {
+        name: field
+        for name, field in model.model_fields.items()
+        if not _branch(field.annotation) and not _item(field.annotation)
+    }
     rows = [
         (f"`{prefix}{name}`", f"`{_type(field)}`", _default(field), meanings.get(name, ""))
         for name, field in fields.items()
@@ -122,6 +128,11 @@ def _entries(text: str) -> Iterator[tuple[str, str]]:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def _item(kind: object) -> type[BaseModel] | None:
+    """Return the type of a list of tables, or None."""
+    return _branch(typing.get_args(kind)[0]) if typing.get_origin(kind) is tuple else None
 
 
 def _branch(kind: object) -> type[BaseModel] | None:

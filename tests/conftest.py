@@ -98,10 +98,21 @@ def _has_gpu() -> bool:
 @pytest.fixture(scope="session")
 def toy_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset in nnU-Net's layout: 8 scans of 20 x 18 x 16 voxels, each with a bright ball and a shell around it."""
+    return _write_toy(tmp_path_factory.mktemp("data") / "Dataset001_Toy", {"T2": (0.0, 300.0, 150.0)})
+
+
+@pytest.fixture(scope="session")
+def toy_channels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with three channels; each of them alone shows ball and shell, one more clearly than another."""
+    channels = {"FLAIR": (0.0, 300.0, 150.0), "T1": (200.0, 0.0, 80.0), "T2": (0.0, 120.0, 240.0)}
+    return _write_toy(tmp_path_factory.mktemp("data") / "Dataset002_Toys", channels)
+
+
+def _write_toy(folder: Path, channels: dict[str, tuple[float, float, float]]) -> Path:
+    """Write a dataset of channels, each with its brightness of background, ball and shell."""
     import nibabel as nib
     import numpy as np
 
-    folder = tmp_path_factory.mktemp("data") / "Dataset001_Toy"
     for name in ("imagesTr", "labelsTr"):
         (folder / name).mkdir(parents=True)
     places = np.stack(np.meshgrid(np.arange(20), np.arange(18), np.arange(16), indexing="ij"))
@@ -110,12 +121,13 @@ def toy_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
         middle = draws.uniform(7, 10, 3)
         distance = np.sqrt(((places - middle[:, None, None, None]) ** 2).sum(axis=0))
         label = np.where(distance < 3, 1, np.where(distance < 5, 2, 0)).astype(np.uint8)
-        image = (np.choose(label, [0.0, 300.0, 150.0]) + draws.normal(100, 30, label.shape)).astype(np.int16)
         affine = np.diag([-1.0, 1.0, 1.2, 1.0]) if number % 2 else np.diag([1.0, 1.0, 1.2, 1.0])
-        nib.save(nib.Nifti1Image(image, affine), folder / "imagesTr" / f"toy_{number:02}_0000.nii.gz")
+        for place, brightness in enumerate(channels.values()):
+            image = (np.choose(label, brightness) + draws.normal(100, 30, label.shape)).astype(np.int16)
+            nib.save(nib.Nifti1Image(image, affine), folder / "imagesTr" / f"toy_{number:02}_{place:04}.nii.gz")
         nib.save(nib.Nifti1Image(label, affine), folder / "labelsTr" / f"toy_{number:02}.nii.gz")
     content = {
-        "channel_names": {"0": "T2"},
+        "channel_names": {str(place): name for place, name in enumerate(channels)},
         "labels": {"background": 0, "ball": 1, "shell": 2},
         "numTraining": 8,
         "file_ending": ".nii.gz",

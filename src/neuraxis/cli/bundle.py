@@ -255,6 +255,7 @@ def describe_bundle(opened: ModelBundle) -> str:
         ("summary", card.get("summary")),
         ("segments", ", ".join(opened.labels.scored)),
         ("channels", ", ".join(f"{name} ({opened.modality.get(name, 'any')})" for name in opened.channels)),
+        ("may be missing", _missing(opened)),
         ("folds", ", ".join(str(fold.index) for fold in opened.folds)),
         ("first stage", _first_stage(opened.previous)),
         ("network", opened.recipe.network.name),
@@ -277,6 +278,13 @@ def describe_bundle(opened: ModelBundle) -> str:
     if card.get("int8"):
         lines += ["", describe_int8(card["int8"])]
     return "\n".join(lines)
+
+
+def _missing(opened: ModelBundle) -> str:
+    missing = opened.recipe.missing
+    names = ", ".join(missing.by_channel)
+    filled = "zeros" if missing.fill == "zeros" else "the mean of the others"
+    return f"{names}, though not all at once (the model then sees {filled} in their place)" if names else ""
 
 
 def _first_stage(stage: ModelBundle | None) -> str:

@@ -17,27 +17,30 @@ FEW_VALUES = 8
 _SAMPLE = 100_000
 
 
-def examine_scan(volume: Volume, bundle: ModelBundle) -> tuple[str, ...]:
+def examine_scan(volume: Volume, bundle: ModelBundle, channels: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Check a scan against what a model needs.
 
     Args:
         volume: (C, X, Y, Z), its channels in the model's order.
         bundle: the model.
+        channels: those that the scan has; left out, the model's.
 
     Returns:
-        Warnings, in words: values or a spacing far from what the model was trained on.
+        Warnings, in words: values or a spacing far from what the model was trained on, and channels that are missing.
 
     Raises:
-        DataError: another number of channels, values that are not finite, or a channel of one value only.
+        DataError: another number of channels, one missing that the model needs, values that are not finite, or a
+            channel of one value only.
     """
     name = volume.name or "the scan"
-    if volume.channels != len(bundle.channels):
+    here = channels or bundle.channels
+    if volume.channels != len(here):
         raise DataError(
             f"{name}: has {volume.channels} channel(s). The model '{bundle.name}' needs {len(bundle.channels)}: "
             f"{', '.join(bundle.channels)}."
         )
-    warnings = []
-    for channel, values in zip(bundle.channels, volume.array, strict=True):
+    warnings = _missing(name, bundle, here)
+    for channel, values in zip(here, volume.array, strict=True):
         _refuse_unusable(values, f"{name}: channel '{channel}'", volume)
         sample = _sample(values)
         if np.count_nonzero(np.diff(np.sort(sample))) < FEW_VALUES:
@@ -47,6 +50,19 @@ def examine_scan(volume: Volume, bundle: ModelBundle) -> tuple[str, ...]:
         if rule == "ct" and statistics is not None:
             warnings += _unlike(sample, statistics, channel)
     return (*warnings, *_far_spacing(volume, bundle))
+
+
+def _missing(name: str, bundle: ModelBundle, here: tuple[str, ...]) -> list[str]:
+    """Warn of channels that are missing, where the model learned to do without them."""
+    lacking = [channel for channel in bundle.channels if channel not in here]
+    needed = [channel for channel in lacking if channel not in bundle.recipe.missing.by_channel]
+    if needed or len(lacking) == len(bundle.channels):
+        raise DataError(
+            f"{name}: channel '{(needed or lacking)[0]}' is missing, and the model '{bundle.name}' did not learn to do "
+            "without it. Add it, or train one with missing.probability."
+        )
+    filled = {"zeros": "zeros", "mean": "the mean of the others"}[bundle.recipe.missing.fill]
+    return [f"Channel '{channel}' is missing: the model sees {filled} in its place." for channel in lacking]
 
 
 def _sample(values: np.ndarray) -> np.ndarray:

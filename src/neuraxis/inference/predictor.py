@@ -25,6 +25,7 @@ from neuraxis.inference.runtimes.catalog import RUNTIMES
 from neuraxis.inference.runtimes.options import Precision, Runtime, RuntimeOptions
 from neuraxis.inference.tiling import Tiling, zeros
 from neuraxis.patches.grid import Shape
+from neuraxis.preparation.missing import with_missing
 from neuraxis.preparation.prepare import prepare_volume
 from neuraxis.preparation.prepared import Prepared
 from neuraxis.preparation.steps import Restored, restore
@@ -69,11 +70,13 @@ class Ready:
         scan: its grid, its file and name, without values; for a cascade with them.
         prepared: what the networks see; of a cascade, those of its first stage.
         warnings: where the result may be wrong, in words.
+        missing: channels of the model that the scan does not have.
     """
 
     scan: Volume
     prepared: Prepared
     warnings: tuple[str, ...]
+    missing: tuple[str, ...] = ()
 
 
 class Predictor:
@@ -100,20 +103,25 @@ class Predictor:
         self._runtime_name = _choose_runtime(bundle, options)
         self._runtimes = tuple(runtimes) or tuple(self._load(fold) for fold in self._folds)
 
-    def prepare(self, volume: Volume) -> Ready:
+    def prepare(self, volume: Volume, channels: tuple[str, ...] = ()) -> Ready:
         """Examine and prepare a scan; another thread may do so while this one predicts.
 
         Args:
             volume: (C, X, Y, Z), its channels in the order of the bundle's.
+            channels: those that it has, where the model learned to do without the others; left out, all.
 
         Raises:
             DataError: the scan is refused (see `examine_scan`).
         """
-        warnings = examine_scan(volume, self.bundle)
+        warnings, every = examine_scan(volume, self.bundle, channels), self.bundle.channels
         if self._first is not None:
             return Ready(volume, self._first.prepare(volume), warnings)
-        prepared = prepare_volume(volume, self.bundle.channels, self.bundle.recipe.preparation)
-        return self._ready(volume, prepared, warnings)
+        prepared = prepare_volume(volume, channels or every, self.bundle.recipe.preparation)
+        missing = tuple(name for name in every if channels and name not in channels)
+        if missing:
+            whole = with_missing(prepared.image, channels, every, self.bundle.recipe.missing.fill)
+            prepared = replace(prepared, image=whole)
+        return replace(self._ready(volume, prepared, warnings), missing=missing)
 
     def predict(self, scan: Volume | Ready, progress: Progress | None = None) -> Prediction:
         """Segment a scan.
@@ -139,7 +147,7 @@ class Predictor:
             ready.scan.with_array(found.segmentation[None]),
             self.bundle.labels,
             None if found.probability is None else ready.scan.with_array(found.probability),
-            {**self.provenance(), **changes},
+            {**self.provenance(), **self._filled(ready.missing), **changes},
             (*ready.warnings, *empty),
         )
 
@@ -196,6 +204,9 @@ class Predictor:
             },
             **({} if self._first is None else {"previous_stage": self._first.provenance()}),
         }
+
+    def _filled(self, missing: tuple[str, ...]) -> dict[str, Any]:
+        return {"missing_channels": dict.fromkeys(missing, self.bundle.recipe.missing.fill)} if missing else {}
 
     def _ready(self, volume: Volume, prepared: Prepared, warnings: tuple[str, ...]) -> Ready:
         without_values = volume.with_array(np.empty((0, *volume.grid.shape), np.float32))

@@ -35,6 +35,7 @@ class Purpose(IntEnum):
     GHOSTING = 16
     SPIKE = 17
     CUTOUT = 18
+    MISSING = 19
 
 
 def generator(seed: int, purpose: Purpose, step: int = 0, sample: int = 0) -> np.random.Generator:

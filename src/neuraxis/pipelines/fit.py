@@ -38,7 +38,7 @@ from neuraxis.progress import Progress, Silent
 from neuraxis.recipe.planner import WISHED, Plan
 from neuraxis.recipe.wishes import read_wishes
 from neuraxis.registry import need
-from neuraxis.training.transfer.planning import beginning_of, noted_on, refuse_misfit
+from neuraxis.training.transfer.planning import beginning_of, noted_on, refuse_misfit, refuse_stages
 
 if TYPE_CHECKING:
     from neuraxis.training.schedule import Steer
@@ -327,6 +327,7 @@ def plan_anew(paths: Sequence[Path], options: FitOptions, progress: Progress) ->
     planned = plan_all(paths, options.recipe, options.settings, progress, first)
     if first is not None:
         refuse_misfit(first, planned.plan.recipe, (planned.dataset.channels, planned.dataset.labels.outputs))
+    refuse_stages(planned.plan.recipe, planned.dataset.channels, planned.dataset.labels.outputs)
     if options.repeat is not None:
         if read_json(options.repeat / "run.json").get("data_hash") != planned.dataset.content_hash():
             raise DataError(

@@ -8,8 +8,8 @@ its own. What cannot be told apart is refused rather than guessed.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from neuraxis.dataset.case import Case, ImageFile
@@ -23,19 +23,28 @@ Told = tuple[str, str]
 
 @dataclass(frozen=True)
 class Order:
-    """One case to segment: its files, or the reason why it cannot be segmented."""
+    """One case to segment: its files, or the reason why it cannot be segmented.
+
+    Attributes:
+        id: of the case.
+        case: its files; beside a problem, those of the channels that were found.
+        problem: why it cannot be segmented.
+    """
 
     id: str
     case: Case | None = None
     problem: DataError | None = None
 
 
-def find_cases(scans: Sequence[str | Path], channels: tuple[str, ...]) -> tuple[Order, ...]:
+def find_cases(
+    scans: Sequence[str | Path], channels: tuple[str, ...], optional: Container[str] = ()
+) -> tuple[Order, ...]:
     """Tell which cases are meant.
 
     Args:
         scans: files, folders, or `CHANNEL=FILE` pairs of one case.
         channels: the model's channels, in order.
+        optional: those of them that a case may lack, though not all.
 
     Returns:
         The cases by rising id, incomplete ones with their problem.
@@ -50,14 +59,22 @@ def find_cases(scans: Sequence[str | Path], channels: tuple[str, ...]) -> tuple[
         if not all(pairs):
             odd = next(scan for scan, pair in zip(scans, pairs, strict=True) if not pair)
             raise DataError(f"{odd}: has no channel, other files have. Write CHANNEL=FILE for all. {_needs(channels)}")
-        return (_order_of_pairs([pair for pair in pairs if pair], channels),)
+        return (_order_of_pairs([pair for pair in pairs if pair], channels, optional),)
     orders: list[Order] = []
     files = [Path(scan) for scan in scans if not Path(scan).is_dir()]
     if files:
         orders += _orders_of_files(files, channels)
     for folder in (Path(scan) for scan in scans if Path(scan).is_dir()):
         orders += _orders_of_folder(folder, channels)
-    return _by_id(orders)
+    return _by_id([_accepted(order, channels, optional) for order in orders])
+
+
+def _accepted(order: Order, channels: tuple[str, ...], optional: Container[str]) -> Order:
+    """Return the order of a case that lacks channels without its problem, where it may lack them."""
+    if order.case is None or order.problem is None:
+        return order
+    lacks_some = any(channel not in order.case.images and channel not in optional for channel in channels)
+    return Order(order.id, problem=order.problem) if lacks_some else Order(order.id, order.case)
 
 
 def _orders_of_folder(folder: Path, channels: tuple[str, ...]) -> list[Order]:
@@ -141,10 +158,12 @@ def _complete(id: str, found: list[tuple[str, Path]], channels: tuple[str, ...])
         places = " and ".join(path.name for name, path in found if name == twice)
         text = f"{id}: channel '{twice}' was found twice, in {places}. Name one as {twice}=FILE."
         return Order(id, problem=DataError(text))
-    if set(names) != set(channels):
-        return Order(id, problem=DataError(f"{id}: found {', '.join(names)}. {_needs(channels)}"))
     files = dict(found)
-    return Order(id, Case(id, {channel: ImageFile(files[channel]) for channel in channels}))
+    case = Case(id, {channel: ImageFile(files[channel]) for channel in channels if channel in files})
+    if set(names) == set(channels):
+        return Order(id, case)
+    problem = DataError(f"{id}: found {', '.join(names)}. {_needs(channels)}")
+    return Order(id, case if set(names) < set(channels) else None, problem)
 
 
 def _many_volumes(file: Path, channels: tuple[str, ...]) -> Order:
@@ -159,7 +178,7 @@ def _many_volumes(file: Path, channels: tuple[str, ...]) -> Order:
     return Order(stem, Case(stem, {channel: ImageFile(file, index) for index, channel in enumerate(channels)}))
 
 
-def _order_of_pairs(pairs: list[tuple[str, Path]], channels: tuple[str, ...]) -> Order:
+def _order_of_pairs(pairs: list[tuple[str, Path]], channels: tuple[str, ...], optional: Container[str]) -> Order:
     known = {channel.casefold(): channel for channel in channels}
     files: dict[str, Path] = {}
     for name, path in pairs:
@@ -169,11 +188,12 @@ def _order_of_pairs(pairs: list[tuple[str, Path]], channels: tuple[str, ...]) ->
         if channel in files:
             raise DataError(f"{name}={path}: channel '{channel}' was given twice. Several cases need several calls.")
         files[channel] = path
-    lacking = [channel for channel in channels if channel not in files]
+    lacking = [channel for channel in channels if channel not in files and channel not in optional]
     if lacking:
         raise DataError(f"{', '.join(lacking)} is lacking, given were {', '.join(files)}. {_needs(channels)}")
-    id = _common_id(files, channels)
-    return Order(id, Case(id, {channel: ImageFile(files[channel]) for channel in channels}))
+    here = tuple(channel for channel in channels if channel in files)
+    id = _common_id(files, here)
+    return Order(id, Case(id, {channel: ImageFile(files[channel]) for channel in here}))
 
 
 def _common_id(files: Mapping[str, Path], channels: tuple[str, ...]) -> str:
@@ -222,7 +242,7 @@ def _by_id(orders: list[Order]) -> tuple[Order, ...]:
 
 
 def _renamed(order: Order, id: str) -> Order:
-    return Order(id, Case(id, order.case.images) if order.case else None, order.problem)
+    return replace(order, id=id, case=Case(id, order.case.images) if order.case else None)
 
 
 def _scans_in(folder: Path) -> list[Path]:

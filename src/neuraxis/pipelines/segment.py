@@ -81,7 +81,8 @@ def segment(
     """
     options, into = options or SegmentOptions(), Path(into)
     bundle = model if isinstance(model, ModelBundle) else open_bundle(model, options.cache)
-    orders = find_cases([scans] if isinstance(scans, str | Path) else scans, bundle.channels)
+    named = [scans] if isinstance(scans, str | Path) else scans
+    orders = find_cases(named, bundle.channels, bundle.recipe.missing.by_channel)
     places = _places(orders, into)
     summary = into / SUMMARY if len(orders) > 1 else None
     _refuse_outputs(orders, [*places, *([summary] if summary else [])], options)
@@ -113,7 +114,7 @@ def _segment_each(
     with _thread("read") as reader, _thread("write") as writer:
         first = reader.submit(_read, work[0][0])
         predictor = Predictor(bundle, options)
-        ready = reader.submit(lambda: predictor.prepare(first.result()))
+        ready = reader.submit(lambda: predictor.prepare(first.result(), _channels(work[0][0])))
         following = iter([order for order, _ in work[1:]])
         try:
             with outer.stage("segment", len(work)) as stage:
@@ -140,11 +141,18 @@ def _read(order: Order) -> Volume:
 
 
 def _prepare(order: Order, predictor: Predictor) -> Ready:
-    return predictor.prepare(_read(order))
+    return predictor.prepare(_read(order), _channels(order))
+
+
+def _channels(order: Order) -> tuple[str, ...]:
+    return tuple(order.case.images) if order.case else ()
 
 
 def _predict(order: Order, ready: Future[Ready], predictor: Predictor, progress: Progress) -> Prediction:
-    prediction = predictor.predict(ready.result(), progress)
+    seen = ready.result()
+    if seen.missing:
+        log.info("%s: %s missing, filled in as the model's card says", order.id, ", ".join(seen.missing))
+    prediction = predictor.predict(seen, progress)
     about = {
         "case": order.id,
         "images": {name: str(file.path) for name, file in order.case.images.items()} if order.case else {},

@@ -237,8 +237,9 @@ def segment(
     from neuraxis.inference.predictor import Predictor, PredictorOptions
 
     bundle = open_bundle(model) if isinstance(model, str | Path) else model
-    volume = _read_scan(scan, bundle.channels)
-    return Predictor(bundle, PredictorOptions(**options)).predict(volume, progress)
+    volume, channels = _read_scan(scan, bundle)
+    predictor = Predictor(bundle, PredictorOptions(**options))
+    return predictor.predict(predictor.prepare(volume, channels), progress)
 
 
 def import_bundle(source: Path | str, into: Path | str, **options: Unpack[ImportKeywords]) -> ModelBundle:
@@ -317,20 +318,21 @@ def _network_cost(name: str) -> str:
     return f"; {counted.parameters / 1e6:.1f} M parameters, {flops:.2f} TFLOPs at {sides}"
 
 
-def _read_scan(scan: Volume | Path | str | Mapping[str, Path | str], channels: tuple[str, ...]) -> Volume:
+def _read_scan(
+    scan: Volume | Path | str | Mapping[str, Path | str], bundle: ModelBundle
+) -> tuple[Volume, tuple[str, ...]]:
+    """Return a scan, and its channels where they are known by name."""
     from neuraxis.pipelines.scans import find_cases
 
-    if isinstance(scan, Mapping):
-        orders = find_cases([f"{channel}={path}" for channel, path in scan.items()], channels)
-    elif isinstance(scan, str | Path):
-        orders = find_cases([scan], channels)
-    else:
-        return scan
+    if not isinstance(scan, Mapping | str | Path):
+        return scan, ()
+    named = [f"{channel}={path}" for channel, path in scan.items()] if isinstance(scan, Mapping) else [scan]
+    orders = find_cases(named, bundle.channels, bundle.recipe.missing.by_channel)
     if len(orders) > 1:
         raise UsageError(f"{scan}: holds {len(orders)} cases where one is needed. Use segment_files for several.")
     if orders[0].case is None:
         raise orders[0].problem or UsageError(f"{scan}: holds no case.")
-    return orders[0].case.read_images()
+    return orders[0].case.read_images(), tuple(orders[0].case.images)
 
 
 def _paths(datasets: Data | Sequence[Data]) -> list[Path]:

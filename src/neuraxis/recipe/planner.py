@@ -19,6 +19,7 @@ from neuraxis.dataset.labels import Labels
 from neuraxis.errors import RecipeError, suggest
 from neuraxis.networks.topology import MIN_EDGE
 from neuraxis.recipe.augmentation import PRESETS
+from neuraxis.recipe.branches.settling import settle_branches
 from neuraxis.recipe.candidates import (
     BATCH_2D,
     Candidate,
@@ -68,6 +69,7 @@ class _Planner:
         self.wishes = {key: value for key, value in wishes.items() if key != "configuration" or not open_one}
         self.fingerprint, self.dataset, self.demand = fingerprint, dataset, read_demand(wishes, dataset)
         self.decided: dict[str, Any] = {}
+        self.wishes = settle_branches(self.wishes, dataset.channels)
         self.reasons: dict[str, str] = {}
 
     def plan(self) -> Plan:

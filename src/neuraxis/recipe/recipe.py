@@ -16,6 +16,8 @@ from pydantic_core import PydanticCustomError
 from neuraxis.losses.catalog import OPTIONS as LOSS_OPTIONS
 from neuraxis.networks.catalog import OPTIONS
 from neuraxis.recipe.augmentation import AugmentationRecipe
+from neuraxis.recipe.branches.missing import MissingRecipe
+from neuraxis.recipe.branches.stages import StageRecipe, shares_of
 from neuraxis.recipe.part import Axis, Part
 from neuraxis.recipe.postprocessing.rules import PostprocessingRecipe
 from neuraxis.recipe.preparation import PreparationRecipe
@@ -251,6 +253,7 @@ class Recipe(Part):
         memory_gb: memory that training may take, in GiB; patch, batch and network are planned for it.
         configuration: "2d" trains slices, "3d" volumes at full resolution, "3d_low" at a coarser one of which a patch
             sees more. "auto" takes 3D where there is more than one slice; `neuraxis plan` shows them all.
+        stage: parts of the training, one after the other; empty: it is one.
     """
 
     name: str = "auto"
@@ -265,6 +268,8 @@ class Recipe(Part):
     network: NetworkRecipe
     loss: LossRecipe = LossRecipe()
     training: TrainingRecipe = TrainingRecipe()
+    stage: tuple[StageRecipe, ...] = ()
+    missing: MissingRecipe = MissingRecipe()
     inference: InferenceRecipe = InferenceRecipe()
     postprocessing: PostprocessingRecipe = PostprocessingRecipe()
     previews: PreviewRecipe = PreviewRecipe()
@@ -279,15 +284,20 @@ class Recipe(Part):
                     f"patches.shape[{axis}] is {size}, but the network halves it to a multiple of {factor}: "
                     f"set it to {better}"
                 )
+        if self.stage:
+            shares_of(self.stage)
         return self
 
     def to_toml(self) -> str:
         """Return the fully resolved recipe as TOML, which `--recipe FILE` reads again."""
-        text = tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+        content = self.model_dump(mode="json", exclude=set() if self.stage else {"stage"})
+        text = tomli_w.dumps(_without_none(content))
         return re.sub(r"\[\n\s+([^\[\]\"]*?),?\n\s*\]", lambda found: f"[{' '.join(found[1].split())}]", text)
 
 
 def _without_none(content: Any) -> Any:
     if isinstance(content, dict):
         return {key: _without_none(value) for key, value in content.items() if value is not None}
+    if isinstance(content, list):
+        return [_without_none(item) for item in content]
     return content

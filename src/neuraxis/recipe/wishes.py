@@ -131,6 +131,9 @@ def _check_branch(model: type[BaseModel], wishes: Mapping[str, Any], prefix: str
         inner = _model_of(field.annotation)
         if inner is not None and isinstance(value, Mapping):
             _check_branch(inner, value, f"{prefix}{key}.")
+        elif (item := _item_of(field.annotation)) is not None and isinstance(value, Sequence):
+            for number, entry in enumerate(value):
+                _check_branch(item, _as_table(entry, f"{prefix}{key}"), f"{prefix}{key}.{number}.")
         else:
             _check_value(field, value, prefix + key)
 
@@ -158,9 +161,11 @@ def _nearest_key(prefix: str, key: str, model: type[BaseModel]) -> str:
 
 
 def all_keys(model: type[BaseModel] = Recipe, prefix: str = "") -> Iterator[str]:
-    """Yield the dotted name of every value in a recipe."""
+    """Yield the dotted name of every value in a recipe, lists of tables left out."""
     for name, field in model.model_fields.items():
         inner = _model_of(field.annotation)
+        if _item_of(field.annotation) is not None:
+            continue
         if inner is None or model is NetworkRecipe:
             yield prefix + name
         else:
@@ -172,6 +177,17 @@ def _model_of(annotation: Any) -> type[BaseModel] | None:
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             return kind
     return None
+
+
+def _item_of(annotation: Any) -> type[BaseModel] | None:
+    """Return the model of a list of tables, or None."""
+    return _model_of(typing.get_args(annotation)[0]) if typing.get_origin(annotation) is tuple else None
+
+
+def _as_table(entry: Any, key: str) -> Mapping[str, Any]:
+    if not isinstance(entry, Mapping):
+        raise RecipeError(f"{key}: needed is a list of tables, [[{key}]] in a TOML file (found {_short(entry)}).")
+    return entry
 
 
 def _put(wishes: Wishes, key: str, value: Any) -> None:

@@ -66,6 +66,7 @@ class Curves(L.Callback):
                 "loss": round(task.loss_sum / max(1, task.loss_count), 6),
                 "validation_dice": round(dice, 6),
                 "validation_loss": round(loss, 6),
+                **({"stage": task.stages.current + 1.0} if task.recipe.stage else {}),
             }
         )
         task.loss_sum, task.loss_count = 0.0, 0
@@ -83,8 +84,9 @@ class Curves(L.Callback):
         self._board.add_image(name, pixels, step, dataformats="HWC")
 
     def _show(self, row: Row) -> None:
-        for name in ("learning_rate", "loss", "validation_dice", "validation_loss"):
-            self._board.add_scalar(name, row[name], int(row["step"]))
+        for name in ("learning_rate", "loss", "validation_dice", "validation_loss", "stage"):
+            if name in row:
+                self._board.add_scalar(name, row[name], int(row["step"]))
         self._board.flush()
 
 
@@ -114,7 +116,8 @@ class Telling(L.Callback):
         note = ""
         if self.curves.rows:
             last = self.curves.rows[-1]
-            note = f"loss {last['loss']:.3f}, Dice {last['validation_dice']:.3f}"
+            stage = f"stage {last['stage']:.0f}, " if "stage" in last else ""
+            note = f"{stage}loss {last['loss']:.3f}, Dice {last['validation_dice']:.3f}"
         self.stage.advance(1, note, total=task.course.steps if task.step >= task.course.steps else 0)
 
 
@@ -159,10 +162,11 @@ def held_out_scores(task: SegmentationTask, sampler: PatchSampler, batches: int 
     task.one_scale.at(1.0)
     shared = total = loss = 0.0
     for step in range(batches):
-        images, targets = sampler.batch(step)
+        pixels, targets = sampler.batch(step)
+        images = task.missing.without_absent(torch.from_numpy(pixels), task.stages.current)
         target = torch.from_numpy(targets)
         with torch.autocast(task.device.type, torch.bfloat16, enabled=task.trainer.precision == "bf16-mixed"):
-            logits = network(torch.from_numpy(images).to(task.device))
+            logits = network(images.to(task.device))
         loss += float(task.one_scale(logits, target.to(task.device))) / batches
         got, wanted = _masks(logits.float().cpu(), target)
         shared = shared + 2 * (got & wanted).sum(dim=(0, 2, 3, 4)).numpy()

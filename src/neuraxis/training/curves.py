@@ -14,6 +14,7 @@ from neuraxis.files import write_csv
 Row = dict[str, float]
 CURVES, PROGRESS, STOP = "curves.csv", "progress.json", "stop"
 COLUMNS = ("step", "seconds", "learning_rate", "loss", "validation_dice", "validation_loss")
+STAGE = "stage"
 
 
 def read_curves(path: Path) -> list[Row]:
@@ -25,5 +26,6 @@ def read_curves(path: Path) -> list[Row]:
 
 
 def write_curves(path: Path, rows: Sequence[Row]) -> None:
-    """Write the rows atomically."""
-    write_csv(path, COLUMNS, ([row.get(name, "") for name in COLUMNS] for row in rows))
+    """Write the rows atomically; the stage is a column where a training has several."""
+    columns = [*COLUMNS, *([STAGE] if any(STAGE in row for row in rows) else [])]
+    write_csv(path, columns, ([row.get(name, "") for name in columns] for row in rows))

@@ -136,11 +136,21 @@ def learning_rate(step: int, recipe: TrainingRecipe, course: Course | None = Non
     (0.1, 1.0, 0.5)
     """
     course = course or Course(recipe.steps)
-    warmup = 0 if recipe.schedule == "one-cycle" else min(recipe.warmup_steps, course.planned // 10)
+    warmup = warmup_of(course.planned, recipe)
     if step < warmup:
         return recipe.learning_rate * (step + 1) / warmup
-    height = _height(course.share_done(step, warmup), recipe)
-    return recipe.learning_rate * (recipe.floor + (1 - recipe.floor) * height if recipe.floor else height)
+    return recipe.learning_rate * height_of(course.share_done(step, warmup), recipe)
+
+
+def warmup_of(steps: int, recipe: TrainingRecipe) -> int:
+    """Return over how many of so many steps the learning rate rises."""
+    return 0 if recipe.schedule == "one-cycle" else min(recipe.warmup_steps, steps // 10)
+
+
+def height_of(done: float, recipe: TrainingRecipe) -> float:
+    """Return the learning rate as a share of its highest value where so much of the schedule is over, in [0, 1]."""
+    height = _height(done, recipe)
+    return recipe.floor + (1 - recipe.floor) * height if recipe.floor else height
 
 
 def _height(done: float, recipe: TrainingRecipe) -> float:

@@ -21,13 +21,16 @@ from neuraxis.losses.compound import DeepSupervision
 from neuraxis.losses.options import LossSettings
 from neuraxis.networks.catalog import NETWORKS
 from neuraxis.patches.augment.augment import Augmentation
+from neuraxis.patches.augment.missing import ChannelDropout
 from neuraxis.patches.draws import Purpose, derived_seed
 from neuraxis.recipe.recipe import Recipe
 from neuraxis.training.clock import TrainingClock
 from neuraxis.training.data import Batch
 from neuraxis.training.optimisation.optimizers import build_optimizer, clip_gradients
+from neuraxis.training.optimisation.stage_schedule import stage_at, staged_rate
+from neuraxis.training.optimisation.stages import Stages
 from neuraxis.training.optimisation.watch import Watch
-from neuraxis.training.schedule import Course, learning_rate
+from neuraxis.training.schedule import Course
 
 
 def build_network(recipe: Recipe, channels: int, outputs: int) -> nn.Module:
@@ -72,6 +75,8 @@ class SegmentationTask(L.LightningModule):
     Attributes:
         course: the steps in all, with corrections.
         watch: what the validations said.
+        stages: what moves at which step.
+        missing: which channels are left out of which sample.
         clock: how long it has worked.
         first_step: optimiser steps done before this process began.
         loss_sum: sum of losses since the last row of the curves.
@@ -94,6 +99,7 @@ class SegmentationTask(L.LightningModule):
         )
         self.course, self.clock = Course(recipe.training.steps), TrainingClock()
         self.watch = Watch(recipe.training)
+        self.stages, self.missing = Stages(recipe, self.network, self.watch), ChannelDropout(recipe)
         self.first_step, self.loss_sum, self.loss_count = 0, 0.0, 0
         self._optimizer_state: dict[str, Any] | None = None
         self._unread: torch.Tensor | None = None
@@ -107,7 +113,7 @@ class SegmentationTask(L.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Build the optimiser; after an interruption with the moments it had."""
-        optimizer = build_optimizer(self.recipe.training, self.network.parameters())
+        optimizer = build_optimizer(self.recipe.training, self.stages.trained())
         if self._optimizer_state is not None:
             optimizer.load_state_dict(self._optimizer_state)
             self._optimizer_state = None
@@ -118,18 +124,21 @@ class SegmentationTask(L.LightningModule):
         images, targets, step = batch
         with record_function("augmentation"):
             images, targets = self.augmentation(images, targets, step)
+            images = self.missing(images, step, stage_at(step, self.recipe, self.course))
         return images, targets, step
 
     def rate_at(self, step: int) -> float:
         """Return the learning rate of a step that comes next or was just done."""
-        return learning_rate(step, self.recipe.training, self.course) * self.watch.factor
+        return staged_rate(step, self.recipe, self.course) * self.watch.factor
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Set the step's learning rate, weights of the loss that rise, and the seed of draws inside the network."""
         torch.manual_seed(derived_seed(self.recipe.seed, Purpose.DROPOUT, self.step))
         self.loss.at(self.course.share_done(self.step))
-        for group in self.optimizers(use_pl_optimizer=False).param_groups:
-            group["lr"] = self.rate_at(self.step)
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        self.stages.lead(self.step, self.course, optimizer, backward=self.trainer.world_size > 1)
+        for group in optimizer.param_groups:
+            group["lr"] = self.rate_at(self.step) * group.get("factor", 1.0)
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Return the loss of a batch; of several parts that of the last, with the others' gradients left behind."""
@@ -187,7 +196,8 @@ class SegmentationTask(L.LightningModule):
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Clip gradients; Lightning's own clipping refuses the fused optimiser."""
         with record_function("gradient clipping"):
-            clip_gradients(self.recipe.training, self.network.parameters())
+            moved = (parameter for group in optimizer.param_groups for parameter in group["params"])
+            clip_gradients(self.recipe.training, moved)
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
         """Take the step, then move the running mean of the weights; early on it forgets faster."""
@@ -216,13 +226,14 @@ class SegmentationTask(L.LightningModule):
             "loss_count": self.loss_count,
             "clock": self.clock.state(),
             "watch": self.watch.state(),
+            "stage": self.stages.current,
         }
 
     def restore(self, progress: dict[str, Any]) -> None:
         """Continue from what `progress` returned; call it before training starts."""
         self.network.load_state_dict(progress["network"])
         self.running.load_state_dict(progress["running"])
-        self._optimizer_state = progress["optimizer"]
+        self._optimizer_state, self.stages.current = progress["optimizer"], int(progress.get("stage", 0))
         self.first_step = int(progress["step"])
         self.clock.restore(progress.get("clock", {}))
         self.watch.restore(progress.get("watch", {}))

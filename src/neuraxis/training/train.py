@@ -32,6 +32,8 @@ from neuraxis.training.data import Batch, step_stream, training_sampler
 from neuraxis.training.interruption import interruptions
 from neuraxis.training.live.previews import Previews
 from neuraxis.training.live.pulse import Pulse
+from neuraxis.training.optimisation.parts import refuse_unknown_parts
+from neuraxis.training.optimisation.stage_schedule import refuse_empty_stages
 from neuraxis.training.profile import Profiling
 from neuraxis.training.schedule import Course, Steer
 from neuraxis.training.task import SegmentationTask
@@ -102,6 +104,7 @@ def train(
         _begin(task, job, *job.beginning)
     if task.step >= task.course.steps:
         return task
+    refuse_empty_stages(job.recipe, task.course)
     curves = Curves(job.folder / "curves.csv", held_out_sampler(job), task.course.planned, training.validations)
     sampler = training_sampler(job.store, job.fold.training, job.recipe)
     with (
@@ -151,6 +154,7 @@ def make_task(job: TrainingJob) -> SegmentationTask:
     torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
     task = SegmentationTask(job.recipe, job.channels, len(job.labels.outputs), bool(job.labels.regions))
     task.course = job.course or task.course
+    refuse_unknown_parts(task.network, job.recipe.stage)
     return task
 
 

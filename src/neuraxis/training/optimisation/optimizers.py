@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,7 +11,9 @@ from torch import nn
 from neuraxis.recipe.recipe import TrainingRecipe
 
 
-def build_optimizer(recipe: TrainingRecipe, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+def build_optimizer(
+    recipe: TrainingRecipe, parameters: Iterable[nn.Parameter] | list[dict[str, Any]]
+) -> torch.optim.Optimizer:
     """Build the recipe's optimiser: SGD, Adam (Kingma and Ba 2015) or AdamW (Loshchilov and Hutter 2019)."""
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(

@@ -27,6 +27,7 @@ class Watch:
         without_gain: validations since.
         falls: how often the learning rate fell.
         stopped_at: the step after which training ends early; None: it does not.
+        may_end: whether it may end early yet: in the last stage alone, where there are several.
     """
 
     def __init__(self, recipe: TrainingRecipe) -> None:
@@ -34,7 +35,7 @@ class Watch:
         self.best: float | None = None
         self.best_step, self.without_gain, self.falls = 0, 0, 0
         self.stopped_at: int | None = None
-        self._since_fall = 0
+        self.may_end, self._since_fall = True, 0
 
     @property
     def factor(self) -> float:
@@ -71,8 +72,12 @@ class Watch:
             self.falls += 1
             if self.factor < before:
                 log.info("the learning rate falls to %.3g after step %d", self.recipe.learning_rate * self.factor, step)
-        if 0 < self.recipe.stop_patience <= self.without_gain:
+        if self.may_end and 0 < self.recipe.stop_patience <= self.without_gain:
             self.stopped_at = step
+
+    def forget(self) -> None:
+        """Begin anew, with the learning rate at its height: another stage begins."""
+        self.best, self.best_step, self.without_gain, self.falls, self._since_fall = None, 0, 0, 0, 0
 
     def state(self) -> dict[str, Any]:
         """Return all that it remembers, plain numbers alone."""

@@ -100,6 +100,24 @@ def refuse_misfit(bundle: ModelBundle, recipe: Recipe, ends: tuple[tuple[str, ..
     begin_with(network, recipe, Beginning(bundle, bundle.folds[0].index), Ends(channels, outputs))
 
 
+def refuse_stages(recipe: Recipe, channels: tuple[str, ...], outputs: tuple[str, ...]) -> None:
+    """Refuse stages that do not fit the planned network or its steps, before anything is written.
+
+    Raises:
+        RecipeError: a stage names a part that the network does not have, or freezes all of it.
+        UsageError: a stage has no step.
+    """
+    if not recipe.stage:
+        return
+    from neuraxis.training.optimisation.parts import refuse_unknown_parts
+    from neuraxis.training.optimisation.stage_schedule import refuse_empty_stages
+    from neuraxis.training.schedule import Course
+    from neuraxis.training.task import build_network
+
+    refuse_unknown_parts(build_network(recipe, len(channels), len(outputs)), recipe.stage)
+    refuse_empty_stages(recipe, Course(recipe.training.steps))
+
+
 def beginning_of(path: Path, noted_hash: str, fold: int) -> Beginning:
     """Open the bundle that a run begins with, which must be the one it was planned with.
 

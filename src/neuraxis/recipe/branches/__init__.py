@@ -1,0 +1,1 @@
+"""Branches of the recipe that few runs need."""
