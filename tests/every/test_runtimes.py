@@ -15,6 +15,7 @@ from neuraxis.bundle.bundle import BundleParts, ModelBundle, open_bundle, write_
 from neuraxis.bundle.card import Card
 from neuraxis.bundle.export import export_fold
 from neuraxis.dataset.labels import Labels
+from neuraxis.inference.bottleneck import Bottleneck
 from neuraxis.inference.runtimes.catalog import RUNTIMES
 from neuraxis.inference.runtimes.options import RuntimeOptions
 from neuraxis.inference.runtimes.torch import TorchRuntime
@@ -22,6 +23,8 @@ from neuraxis.networks.catalog import NETWORKS, OPTIONS
 from neuraxis.networks.topology import plan_topology
 from neuraxis.preparation.steps import activate
 from neuraxis.recipe.wishes import resolve
+from neuraxis.volume.grid import Grid
+from neuraxis.volume.volume import Volume
 
 LABELS = Labels(names={"background": 0, "anterior": 1, "posterior": 2})
 TOLERANCE = {"fp32": 1e-4, "bf16": 0.03}
@@ -77,3 +80,15 @@ def test_weights_are_stored_once(bundle):
     assert len(inside) < len(graph.initializer)
     assert all(math.prod(tensor.dims) < 16 for tensor in graph.initializer if tensor.name in inside)
     assert all(attribute.t.ByteSize() < 256 for node in graph.node for attribute in node.attribute)
+
+
+def test_every_network_has_a_bottleneck_that_tells_scans_apart(bundle) -> None:
+    found, shape = Bottleneck(bundle), bundle.recipe.patches.shape
+    grid = Grid(shape, np.eye(4))
+    first, second = (
+        found.describe(Volume(np.random.default_rng(seed).gamma(2, 1 + seed, (1, *shape)).astype(np.float32), grid))
+        for seed in range(2)
+    )
+    assert first.shape == (found.features,)
+    assert found.features >= 16
+    assert not np.allclose(first, second)

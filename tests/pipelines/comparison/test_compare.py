@@ -44,6 +44,7 @@ def test_folders_of_any_program_become_tables_and_a_report(make_dataset: Make, p
     page = (into / "report.html").read_text()
     assert "near, far and boxed (oracle) on toy" in page
     assert "entries differ by" in page
+    assert "boxed" not in page.replace("boxed (oracle)", "")
 
 
 def test_runs_are_compared_on_the_cases_that_they_held_out_against_their_own_data(

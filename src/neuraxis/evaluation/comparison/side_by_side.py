@@ -70,7 +70,7 @@ class Entry:
     @property
     def label(self) -> str:
         """The name as it is shown everywhere."""
-        return f"{self.name} (oracle)" if self.oracle else self.name
+        return label_of(self.name, self.oracle)
 
 
 @dataclass(frozen=True)
@@ -200,6 +200,15 @@ class SideBySide:
             for one in self.contrasts
         ]  # fmt: skip
         write_csv(path, header, lines, overwrite)
+
+
+def label_of(name: str, oracle: bool) -> str:
+    """Return how an entry is named wherever it is shown.
+
+    >>> label_of("boxed", oracle=True)
+    'boxed (oracle)'
+    """
+    return f"{name} (oracle)" if oracle else name
 
 
 def compare_scores(entries: Sequence[Entry], notes: Sequence[str] = ()) -> SideBySide:

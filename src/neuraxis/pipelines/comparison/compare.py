@@ -94,7 +94,7 @@ def compare(
         if source.kind == "bundle" and model is not None and place is not None:
             folder = place / "predictions" / source.name
             seconds, folders = predict_cases(model, scans[source.name], chosen.cases, folder, progress), (folder,)
-            notes.append(_whether_trained(source.name, model, scans[source.name], chosen.cases))
+            notes.append(_whether_trained(source.label, model, scans[source.name], chosen.cases))
         scores = score_folders(source, folders, known, chosen.cases, (options.scoring, progress))
         expense = replace(expense_of(model, source.path if source.kind == "run" else None), cpu_seconds=seconds)
         scored.append(Entry(source.name, scores, source.oracle, source.kind, expense))
@@ -118,7 +118,7 @@ def choose_cases(sources: Sequence[Source], references: Path | Dataset, common: 
     """
     known = reference_cases(references)
     held = {source.name: _predicted(source, known) for source in sources if source.kind != "bundle"}
-    runs = [source.name for source in sources if source.kind == "run"]
+    runs = {source.name: source.label for source in sources if source.kind == "run"}
     wanted = known.intersection(*[frozenset[str]().union(*(held[name] for name in runs))]) if runs else known
     where = references.root if isinstance(references, Dataset) else references
     complaints = []
@@ -137,9 +137,8 @@ def choose_cases(sources: Sequence[Source], references: Path | Dataset, common: 
         raise DataError(f"No case of {where} has a prediction in every entry ({', '.join(held)}). Check their names.")
     notes = [f"Left out by --common: {complaint}." for complaint in complaints]
     if len(wanted) < len(known) and runs:
-        notes.append(
-            f"{len(wanted)} of {len(known)} references are compared: those of cases that {' and '.join(runs)} held out."
-        )
+        said = " and ".join(runs.values())
+        notes.append(f"{len(wanted)} of {len(known)} references are compared: those of cases that {said} held out.")
     return Chosen(tuple(sorted(wanted)), tuple(notes))
 
 
@@ -240,7 +239,7 @@ def _write(
 ) -> None:
     where = references.root if isinstance(references, Dataset) else references
     facts = {
-        **{f"entry {source.name}": f"{source.kind} {source.path.resolve()}" for source in sources},
+        **{f"entry {source.label}": f"{source.kind} {source.path.resolve()}" for source in sources},
         "references": str(where.resolve()),
         "machine": f"{platform.system()} {platform.machine()}",
         "neuraxis": _version.__version__,

@@ -14,7 +14,7 @@ from neuraxis.dataset.layouts.layout import scans_in
 from neuraxis.dataset.layouts.recognise import open_dataset
 from neuraxis.dataset.splits import hash_folds, split_by_patient
 from neuraxis.errors import DataError, UsageError, suggest
-from neuraxis.evaluation.comparison.side_by_side import Expense
+from neuraxis.evaluation.comparison.side_by_side import Expense, label_of
 from neuraxis.files import read_json
 from neuraxis.networks.cost import cost
 
@@ -38,6 +38,11 @@ class Source:
     path: Path
     kind: Kind
     oracle: bool = False
+
+    @property
+    def label(self) -> str:
+        """The name as it is shown everywhere."""
+        return label_of(self.name, self.oracle)
 
     @property
     def folders(self) -> tuple[Path, ...]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from neuraxis.evaluation.comparison.paired import better
 from neuraxis.evaluation.comparison.side_by_side import ALL, Contrast, Entry, SideBySide, Standing
 from neuraxis.evaluation.statistics import MIN_PATIENTS, Summary
 from neuraxis.report.markup import Markup, join, tag
@@ -188,7 +189,7 @@ def _differences(found: SideBySide) -> Section:
     columns = (Column("First − second"), Column("Metric", choice=True), Column("Structure", choice=True),
                Column("Patients", True, 0), Column("Difference", True, 4), Column("95 % CI", True),
                Column("p (Holm)", True, 4, help="corrected over all tests of the metric", least=1e-4),
-               Column("p", True, 4, least=1e-4),
+               Column("p", True, 4, least=1e-4, extra=True),
                Column("Rank-biserial", True, 2, help="1: first larger in every patient; −1: second"),
                Column("Cohen's d", True, 2, extra=True), Column("Larger : smaller", True),
                Column("Better on the mean"))  # fmt: skip
@@ -243,7 +244,7 @@ def _name(one: Contrast) -> str:
 def _measured(metric: str) -> str:
     """Return the metric's title; of errors that may have either sign it is their size that is compared."""
     title = term(metric).title
-    return f"Size of the {title[:1].lower()}{title[1:]}" if metric.startswith("volume_error") else title
+    return f"|{term(metric).name}|{title.removeprefix(term(metric).name)}" if better(metric) == "nearer 0" else title
 
 
 def _scaled(value: float | None, factor: float, decimals: int) -> str | None:
