@@ -2,14 +2,16 @@
 
 `NAME.nxb` is a zip of `bundle.json` (the card), `SHA256SUMS`, and for each fold `fold-K.safetensors` (the weights) and
 `fold-K.onnx` (the network for engines that know no torch; its weights are read from the safetensors file). The second
-stage of a cascade holds the bundle of the first, `previous.nxb`. There is no code inside. Everything is checked before
-anything is used: names, sizes, hashes, the card, that weights are finite, and that a network reads only its own.
+stage of a cascade holds the bundle of the first, `previous.nxb`; an ensemble of models that were planned differently
+holds those of the others, `member-K.nxb`. There is no code inside. Everything is checked before anything is used:
+names, sizes, hashes, the card, that weights are finite, and that a network reads only its own.
 """
 
 from __future__ import annotations
 
 import hashlib
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -66,12 +68,14 @@ class BundleParts:
     Attributes:
         quality: reference for the quality verdict.
         previous: file of the bundle of a cascade's first stage.
+        members: files of the bundles of an ensemble's further models.
     """
 
     card: Card
     folds: tuple[FoldFiles, ...]
     quality: Path | None = None
     previous: Path | None = None
+    members: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ class ModelBundle:
         quality: reference for the quality verdict, where there is one.
         previous_labels: which labels of the previous stage the network sees as further channels.
         previous: the previous stage, in the second of a cascade.
+        members: further models of an ensemble, whose probabilities are averaged with this one's.
     """
 
     path: Path
@@ -107,6 +112,7 @@ class ModelBundle:
     quality: Path | None = None
     previous_labels: tuple[int, ...] = ()
     previous: ModelBundle | None = None
+    members: tuple[ModelBundle, ...] = ()
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -162,13 +168,16 @@ def check_folder(folder: Path, source: str, cache: Path | None = None) -> None:
     folds = tuple(_fold(folder, index) for index in card.folds)
     expected = {CARD, SUMS, QUALITY, *(name for fold in folds for name in fold.by_name())}
     expected |= {PREVIOUS} if card.previous_labels else set()
+    expected |= {member_name(number) for number in range(1, card.members + 1)}
     spare = sorted(set(sizes) - expected)
     if spare:
-        what = "previous_labels" if spare[0] == PREVIOUS else "such fold"
+        kinds = {PREVIOUS: "previous_labels", **{name: "such member" for name in spare if name.startswith("member")}}
+        what = kinds.get(spare[0], "such fold")
         raise BundleError(f"{source}: holds {spare[0]}, but its card names no {what}. Fetch the bundle again.")
     for fold in folds:
         _check_fold(fold, card, source)
     _open_previous(folder / PREVIOUS, card, source, cache)
+    _open_members(_member_files(folder, card), card, source, cache)
 
 
 def write_bundle(parts: BundleParts, path: Path, overwrite: bool = False) -> Path:
@@ -194,6 +203,7 @@ def write_bundle(parts: BundleParts, path: Path, overwrite: bool = False) -> Pat
         _check_fold(fold, parts.card, str(path))
     if parts.previous is not None:
         _open_previous(parts.previous, parts.card, str(path), None)
+    _open_members(parts.members, parts.card, str(path), None)
     hashes = {CARD: hashlib.sha256(card).hexdigest(), **{name: sha256(file) for name, file in files.items()}}
     with atomic_path(path, overwrite) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(_member(CARD), card)
@@ -215,6 +225,9 @@ def _files_of(parts: BundleParts) -> dict[str, Path]:
         )
     if bool(parts.card.previous_labels) != (parts.previous is not None):
         raise ValueError("A card with previous_labels and the bundle of the previous stage need each other.")
+    if parts.card.members != len(parts.members):
+        raise ValueError(f"The card speaks of {parts.card.members} further models, given are {len(parts.members)}.")
+    files |= {member_name(number): file for number, file in enumerate(parts.members, start=1)}
     more = {QUALITY: parts.quality, PREVIOUS: parts.previous}
     return files | {name: file for name, file in more.items() if file is not None}
 
@@ -222,7 +235,8 @@ def _files_of(parts: BundleParts) -> dict[str, Path]:
 def parts_of(bundle: ModelBundle) -> BundleParts:
     """Return what an opened bundle was written from, so that it can be written again with changes."""
     previous = None if bundle.previous is None else bundle.folder / PREVIOUS
-    return BundleParts(Card.model_validate(bundle.card), bundle.folds, bundle.quality, previous)
+    card = Card.model_validate(bundle.card)
+    return BundleParts(card, bundle.folds, bundle.quality, previous, _member_files(bundle.folder, card))
 
 
 def with_metrics(bundle: ModelBundle, metrics: Metrics, path: Path, overwrite: bool = False) -> Path:
@@ -253,7 +267,56 @@ def _load(folder: Path, path: Path, cache: Path | None) -> ModelBundle:
         quality=quality if quality.is_file() else None,
         previous_labels=card.previous_labels,
         previous=_open_previous(folder / PREVIOUS, card, str(path), cache),
+        members=_open_members(_member_files(folder, card), card, str(path), cache),
     )
+
+
+def member_name(number: int) -> str:
+    """Return the name that the bundle of a further model has inside a bundle, counted from 1."""
+    return f"member-{number}{SUFFIX}"
+
+
+def _member_files(folder: Path, card: Card) -> tuple[Path, ...]:
+    return tuple(folder / member_name(number) for number in range(1, card.members + 1))
+
+
+def _open_members(files: Sequence[Path], card: Card, source: str, cache: Path | None) -> tuple[ModelBundle, ...]:
+    """Open the bundles of an ensemble's further models, each checked as every other and for what joins it to `card`.
+
+    Raises:
+        BundleError: one is missing or refused, is itself of several stages or models, or differs in channels or labels.
+    """
+    places = [Path(source) / member_name(number) for number in range(1, len(files) + 1)]
+    lacking = [place.name for place, file in zip(places, files, strict=True) if not file.is_file()]
+    if lacking:
+        raise BundleError(f"{source}: {lacking[0]} is missing, a model of this ensemble. Fetch the bundle again.")
+    return tuple(_open_member(file, card, place, cache) for place, file in zip(places, files, strict=True))
+
+
+def _open_member(file: Path, card: Card, inside: Path, cache: Path | None) -> ModelBundle:
+    name = f"{inside.parent}: {inside.name}"
+
+    def check(folder: Path) -> None:
+        _refuse_compound(folder, name)
+        check_folder(folder, name, cache)
+
+    try:
+        place = unpack(file, cache, check)
+        _refuse_compound(place, name)  # one that was unpacked before was not checked again
+        found = _load(place, inside, cache)
+    except BundleError as error:
+        raise BundleError(str(error).replace(str(file), name)) from error
+    if found.channels != card.channels or found.labels != card.labels:
+        odd = "channels" if found.channels != card.channels else "labels"
+        raise BundleError(f"{name}: has other {odd} than the ensemble it belongs to. Fetch the bundle again.")
+    if found.recipe.postprocessing.rules:
+        raise BundleError(f"{name}: has rules of post-processing; an ensemble has its own. Fetch the bundle again.")
+    return found
+
+
+def _refuse_compound(folder: Path, name: str) -> None:
+    if (folder / PREVIOUS).exists() or (folder / member_name(1)).exists():
+        raise BundleError(f"{name}: is of several stages or models itself. It must be one. The bundle is refused.")
 
 
 def _open_previous(file: Path, card: Card, source: str, cache: Path | None) -> ModelBundle | None:
@@ -271,6 +334,7 @@ def _open_previous(file: Path, card: Card, source: str, cache: Path | None) -> M
     def refuse_cascade(folder: Path) -> None:
         if (folder / PREVIOUS).exists():
             raise BundleError(f"{name}: is a cascade itself. Its model must be of one stage. The bundle is refused.")
+        _refuse_compound(folder, name)
 
     def check(folder: Path) -> None:
         refuse_cascade(folder)

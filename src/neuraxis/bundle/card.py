@@ -168,6 +168,8 @@ class Card(CardPart):
             the network sees as further channels; empty for a model of one stage.
         recipe: every decision, preparation and tiling included.
         folds: indices of the folds whose weights are inside; several make an ensemble.
+        members: how many further models are inside, bundles of their own whose probabilities are averaged with this
+            one's; 0 for most.
         int8: what the quantised networks lose, where there are some.
         licence: of the weights.
         versions: software that made them.
@@ -187,6 +189,7 @@ class Card(CardPart):
     previous_labels: tuple[int, ...] = ()
     recipe: Recipe
     folds: tuple[int, ...] = Field(min_length=1)
+    members: int = Field(0, ge=0, le=9)
     training_data: TrainingData = TrainingData()
     intended_use: str = ""
     limits: tuple[str, ...] = ()
@@ -209,6 +212,8 @@ class Card(CardPart):
             raise ValueError(f"folds are rising numbers from 0 to 999, found {list(self.folds)}")
         if sorted({number for number in self.previous_labels if number > 0}) != list(self.previous_labels):
             raise ValueError(f"previous_labels are rising numbers above 0, found {list(self.previous_labels)}")
+        if self.members and self.previous_labels:
+            raise ValueError("the second stage of a cascade has no further members")
         if problem := self.recipe.postprocessing.problem(self.labels.scored):
             raise ValueError(f"the recipe's postprocessing does not fit the labels: {problem}")
         return self
@@ -219,8 +224,8 @@ class Card(CardPart):
         return input_names(self.channels, self.previous_labels)
 
     def to_json(self) -> str:
-        """Return the text of `bundle.json`; `previous_labels` and `int8` stand only where a bundle has them."""
-        spare = {key for key in ("previous_labels", "int8") if not getattr(self, key)}
+        """Return the text of `bundle.json`; `previous_labels`, `members` and `int8` stand only where there are some."""
+        spare = {key for key in ("previous_labels", "members", "int8") if not getattr(self, key)}
         content = self.model_dump(mode="json", exclude=spare)
         return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 

@@ -19,7 +19,7 @@ ALLOWED = (
     (re.compile(r"SHA256SUMS"), MIB),
     (re.compile(r"fold-(0|[1-9][0-9]{0,2})(\.int8)?\.onnx"), 2048 * MIB),
     (re.compile(r"fold-(0|[1-9][0-9]{0,2})\.safetensors"), 16384 * MIB),
-    (re.compile(r"previous\.nxb"), 16384 * MIB),
+    (re.compile(r"(previous|member-[1-9])\.nxb"), 16384 * MIB),
 )
 LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
 

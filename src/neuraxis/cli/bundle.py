@@ -258,6 +258,7 @@ def describe_bundle(opened: ModelBundle) -> str:
         ("may be missing", _missing(opened)),
         ("folds", ", ".join(str(fold.index) for fold in opened.folds)),
         ("first stage", _first_stage(opened.previous)),
+        ("averaged with", "; ".join(f"{other.name}, {len(other.folds)} folds (inside)" for other in opened.members)),
         ("network", opened.recipe.network.name),
         ("afterwards", "; ".join(opened.recipe.postprocessing.in_words())),
         ("learned from", _training(card.get("training_data", {}))),

@@ -19,6 +19,7 @@ from neuraxis._version import __version__
 from neuraxis.bundle.bundle import ModelBundle
 from neuraxis.dataset.prediction import Prediction
 from neuraxis.inference.cascade import FirstStage
+from neuraxis.inference.ensemble import average
 from neuraxis.inference.intake import examine_scan
 from neuraxis.inference.postprocessing import postprocess
 from neuraxis.inference.runtimes.catalog import RUNTIMES
@@ -44,7 +45,8 @@ class PredictorOptions:
         precision: "auto" takes bf16 where the hardware multiplies it; "int8" needs a bundle that was quantised.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         threads: processor threads; 0 means one per usable core.
-        folds: which folds' networks are averaged; empty means all. The first stage of a cascade always takes all.
+        folds: which folds' networks are averaged, of each model of an ensemble; empty means all. The first stage of a
+            cascade always takes all.
         overlap: share of a window's side that the next one covers again, in [0, 0.9].
         mirror_axes: axes along which windows are also predicted mirrored.
         probabilities: whether probabilities are kept beside the segmentation.
@@ -71,12 +73,14 @@ class Ready:
         prepared: what the networks see; of a cascade, those of its first stage.
         warnings: where the result may be wrong, in words.
         missing: channels of the model that the scan does not have.
+        others: what the further models of an ensemble see.
     """
 
     scan: Volume
     prepared: Prepared
     warnings: tuple[str, ...]
     missing: tuple[str, ...] = ()
+    others: tuple[Prepared, ...] = ()
 
 
 class Predictor:
@@ -99,6 +103,7 @@ class Predictor:
         if bundle.previous is not None:
             alone = Predictor(bundle.previous, replace(options, folds=(), probabilities=False))
             self._first = FirstStage(alone, bundle)
+        self._others = tuple(Predictor(other, replace(options, probabilities=True)) for other in bundle.members)
         self._folds = options.folds or tuple(fold.index for fold in bundle.folds)
         self._runtime_name = _choose_runtime(bundle, options)
         self._runtimes = tuple(runtimes) or tuple(self._load(fold) for fold in self._folds)
@@ -121,7 +126,11 @@ class Predictor:
         if missing:
             whole = with_missing(prepared.image, channels, every, self.bundle.recipe.missing.fill)
             prepared = replace(prepared, image=whole)
-        return replace(self._ready(volume, prepared, warnings), missing=missing)
+        ready = self._ready(volume, prepared, warnings)
+        others = [other.prepare(volume, channels) for other in self._others]
+        told = dict.fromkeys((*ready.warnings, *(warning for other in others for warning in other.warnings)))
+        further = tuple(other.prepared for other in others)
+        return replace(ready, warnings=tuple(told), missing=missing, others=further)
 
     def predict(self, scan: Volume | Ready, progress: Progress | None = None) -> Prediction:
         """Segment a scan.
@@ -141,7 +150,7 @@ class Predictor:
         if self._first is not None:
             prepared, doubts = self._first.prepare_second(ready.scan, ready.prepared, progress)
             ready = self._ready(ready.scan, prepared, (*ready.warnings, *doubts))
-        found, changes = self._finish(self._restored(ready.prepared, progress), ready.prepared)
+        found, changes = self._finish(self._joined(ready, progress), ready.prepared)
         empty = () if found.segmentation.any() else ("Nothing was found: the segmentation is empty.",)
         return Prediction(
             ready.scan.with_array(found.segmentation[None]),
@@ -155,9 +164,17 @@ class Predictor:
         """Predict a prepared scan, return to the grid that it was prepared from, and apply the recipe's rules there."""
         return self._finish(self._restored(prepared, progress), prepared)[0]
 
+    def _joined(self, ready: Ready, progress: Progress | None) -> Restored:
+        """Predict with this model, and in an ensemble with all of them."""
+        if not self._others:
+            return self._restored(ready.prepared, progress)
+        pairs = zip((self, *self._others), (ready.prepared, *ready.others), strict=True)
+        found = average((model._restored(prepared, progress) for model, prepared in pairs), self.bundle.labels)
+        return found if self.options.probabilities else replace(found, probability=None)
+
     def _restored(self, prepared: Prepared, progress: Progress | None) -> Restored:
         slabs = self._tiling.slabs(prepared.image, self._runtimes, progress)
-        arithmetic, kept = self._tiling.how.arithmetic, self.options.probabilities
+        arithmetic, kept = self._tiling.how.arithmetic, self.options.probabilities or bool(self._others)
         return restore(slabs, prepared.way_back, self.bundle.labels, arithmetic, kept)
 
     def _finish(self, found: Restored, prepared: Prepared) -> tuple[Restored, dict[str, Any]]:
@@ -203,6 +220,7 @@ class Predictor:
                 "mirror_axes": sorted(set(self._tiling.how.mirror_axes)),
             },
             **({} if self._first is None else {"previous_stage": self._first.provenance()}),
+            **({"members": [_briefly(other.provenance()) for other in self._others]} if self._others else {}),
         }
 
     def _filled(self, missing: tuple[str, ...]) -> dict[str, Any]:
@@ -236,6 +254,10 @@ class Predictor:
             return (math.inf,) * 3
         wanted = self.bundle.recipe.preparation.spacing_mm
         return [size * there / (here or there) for size, there, here in zip(shape, spacing, wanted, strict=True)]
+
+
+def _briefly(provenance: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in provenance.items() if key != "versions"}
 
 
 def _choose_runtime(bundle: ModelBundle, options: PredictorOptions) -> str:

@@ -37,6 +37,11 @@ def export_bundle(model: ModelBundle | Path | str, into: Path | str, to: str, ov
             f"{bundle.path}: is the second stage of a cascade, which needs what the first found as input; '{to}' has "
             "no place for two stages. Export it with --to folder."
         )
+    if bundle.members and to != "folder":
+        raise BundleError(
+            f"{bundle.path}: is an ensemble of {1 + len(bundle.members)} models that were planned differently; '{to}' "
+            "has no place for them. Export it with --to folder, or one of the models by itself."
+        )
     rules = bundle.recipe.postprocessing.in_words()
     if rules and to not in ("folder", "onnx"):
         raise BundleError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from neuraxis.bundle.bundle import ModelBundle, check_folder
+from neuraxis.bundle.bundle import ModelBundle, check_folder, member_name
 from neuraxis.bundle.exports.places import new_folder
 from neuraxis.bundle.members import CARD, PREVIOUS, QUALITY, SUMS
 
@@ -29,6 +29,8 @@ def export_folder(bundle: ModelBundle, into: Path, overwrite: bool = False) -> P
         files[QUALITY] = bundle.quality
     if bundle.previous is not None:
         files[PREVIOUS] = bundle.folder / PREVIOUS
+    names = [member_name(number) for number in range(1, len(bundle.members) + 1)]
+    files |= {name: bundle.folder / name for name in names}
     with new_folder(into, overwrite, SUMS) as part:
         for name, path in files.items():
             shutil.copyfile(path, part / name)

@@ -119,6 +119,9 @@ def _refuse_unfit(bundle: ModelBundle) -> None:
     if bundle.previous is not None:
         text = "is the second stage of a cascade, whose input the dataset does not hold, so it cannot be calibrated."
         raise BundleError(f"{bundle.path}: {text} Segment with --precision bf16.")
+    if bundle.members:
+        text = f"is an ensemble of {1 + len(bundle.members)} models that were planned differently."
+        raise BundleError(f"{bundle.path}: {text} Quantise one of the models by itself, or use --precision bf16.")
     for fold in bundle.folds:
         if fold.onnx is None:
             text = f"fold {fold.index} has no ONNX file, so there is nothing to quantise."
