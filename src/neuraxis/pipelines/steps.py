@@ -113,7 +113,7 @@ def plan_all(
     dataset = open_datasets(paths)
     findings, fingerprint = examine(dataset, progress or Silent())
     refuse_errors(findings)
-    taken = wishes_from(begin_with, dataset.channels, wishes) if begin_with else {}
+    taken = wishes_from(begin_with, dataset, wishes)
     plan = with_reasons(plan_recipe(fingerprint, dataset, overlay(taken, wishes)), taken, wishes)
     refuse_unknown_cases(plan.recipe, [case.id for case in dataset.cases])
     if problem := plan.recipe.postprocessing.problem(dataset.labels.scored):

@@ -18,6 +18,7 @@ from neuraxis.networks.catalog import OPTIONS
 from neuraxis.recipe.augmentation import AugmentationRecipe
 from neuraxis.recipe.branches.missing import MissingRecipe
 from neuraxis.recipe.branches.stages import StageRecipe, shares_of
+from neuraxis.recipe.branches.transfer import TransferRecipe
 from neuraxis.recipe.part import Axis, Part
 from neuraxis.recipe.postprocessing.rules import PostprocessingRecipe
 from neuraxis.recipe.preparation import PreparationRecipe
@@ -270,6 +271,7 @@ class Recipe(Part):
     training: TrainingRecipe = TrainingRecipe()
     stage: tuple[StageRecipe, ...] = ()
     missing: MissingRecipe = MissingRecipe()
+    transfer: TransferRecipe = TransferRecipe()
     inference: InferenceRecipe = InferenceRecipe()
     postprocessing: PostprocessingRecipe = PostprocessingRecipe()
     previews: PreviewRecipe = PreviewRecipe()

@@ -6,7 +6,7 @@ import torch
 
 from neuraxis.networks.catalog import NETWORKS
 from neuraxis.networks.options import UNetOptions
-from neuraxis.training.transfer.matching import Ends, end_tensors, match_state
+from neuraxis.training.transfer.matching import Ends, Renamed, end_tensors, match_state
 
 OPTIONS = {"features": [4, 8], "kernels": [[3, 3, 3]] * 2, "strides": [[1, 1, 1], [2, 2, 2]]}
 MRI = Ends(("FLAIR",), ("background", "lesion"))
@@ -112,3 +112,26 @@ def test_a_plane_network_becomes_one_of_volumes():
     first = next(iter(end_tensors(build, 1, 2).channels))
     assert matches[first].how == "adapted"
     torch.testing.assert_close(network.state_dict()[first][..., 1], source.state_dict()[first])
+
+
+def test_names_given_by_hand_go_before_equal_ones():
+    old = Ends(("T1", "FLAIR"), ("background", "core", "lesion"))
+    renamed = Renamed({"T1": "FLAIR", "T1ce": "T1"}, {"tumour": "lesion", "core": "lesion"})
+    new = Ends(("T1", "T1ce"), ("background", "tumour", "core"), renamed)
+    source, _, network, matches = moved(old, new)
+    (name,) = end_tensors(build, 2, 3).channels
+    before, after = source.state_dict()[name], network.state_dict()[name]
+    torch.testing.assert_close(after[:, 0], before[:, 1])
+    torch.testing.assert_close(after[:, 1], before[:, 0])
+    assert matches[name].why == "channels T1 as 'FLAIR', T1ce as 'T1'"
+    for name in end_tensors(build, 2, 3).outputs:
+        before, after = source.state_dict()[name], network.state_dict()[name]
+        torch.testing.assert_close(after, before[[0, 2, 2]])
+
+
+def test_the_same_names_in_another_order_by_hand_are_swapped():
+    old = Ends(("T1", "FLAIR"), MRI.outputs)
+    source, _, network, matches = moved(old, Ends(old.channels, MRI.outputs, Renamed({"T1": "FLAIR", "FLAIR": "T1"})))
+    (name,) = end_tensors(build, 2, 2).channels
+    torch.testing.assert_close(network.state_dict()[name], source.state_dict()[name].flip(1))
+    assert matches[name].how == "adapted"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from neuraxis.errors import UsageError
 from neuraxis.files import write_csv
 from neuraxis.networks.catalog import NETWORKS
 from neuraxis.recipe.recipe import Recipe
-from neuraxis.training.transfer.matching import Ends, How, Match, end_tensors, match_state
+from neuraxis.training.transfer.matching import Ends, How, Match, Renamed, end_tensors, match_state
 
 log = logging.getLogger("neuraxis")
 LEAST = 0.05  # share of the weights; less is chance
@@ -49,7 +49,7 @@ def begin_with(network: nn.Module, recipe: Recipe, beginning: Beginning, ends: E
         network: the new one; it is changed in place.
         recipe: that it was built from.
         beginning: the bundle.
-        ends: channels and outputs of the new network.
+        ends: channels and outputs of the new network; the recipe says which have another name in the bundle.
 
     Returns:
         What became of each tensor.
@@ -66,7 +66,8 @@ def begin_with(network: nn.Module, recipe: Recipe, beginning: Beginning, ends: E
         len(ends.outputs),
     )
     old = Ends(bundle.inputs, bundle.labels.outputs)
-    state, matches = match_state(source, network.state_dict(), (old, ends), places)
+    new = replace(ends, renamed=Renamed(recipe.transfer.channels, recipe.transfer.labels))
+    state, matches = match_state(source, network.state_dict(), (old, new), places)
     fits = 1 - shares(matches)["fresh"]
     if fits < LEAST:
         theirs, ours = bundle.recipe.network.name, recipe.network.name

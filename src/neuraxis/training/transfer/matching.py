@@ -9,7 +9,7 @@ CVPR.2017.502). What has no counterpart stays as it was drawn.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -20,16 +20,36 @@ How = Literal["loaded", "adapted", "fresh"]
 
 
 @dataclass(frozen=True)
+class Renamed:
+    """Channels and outputs of a new network, to their names in the one that learned."""
+
+    channels: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Ends:
     """What goes into a network and what comes out.
 
     Attributes:
         channels: names of the image's channels.
         outputs: names of the outputs.
+        renamed: of a new network, those of its channels and outputs that have another name in the one that learned.
     """
 
     channels: tuple[str, ...]
     outputs: tuple[str, ...]
+    renamed: Renamed = Renamed()
+
+    @property
+    def wanted_channels(self) -> tuple[str, ...]:
+        """What each channel is called in the network that learned."""
+        return tuple(self.renamed.channels.get(name, name) for name in self.channels)
+
+    @property
+    def wanted_outputs(self) -> tuple[str, ...]:
+        """What each output is called in the network that learned."""
+        return tuple(self.renamed.outputs.get(name, name) for name in self.outputs)
 
 
 @dataclass(frozen=True)
@@ -40,7 +60,7 @@ class Match:
         tensor: its name.
         shape: its shape.
         how: "loaded" as it was, "adapted" in parts or in size, or "fresh" as it was drawn.
-        why: in words; empty for "loaded".
+        why: in words; empty where it was loaded and bears the same names.
     """
 
     tensor: str
@@ -113,15 +133,16 @@ def _match(
     reasons: list[str] = []
     if found.ndim < drawn.ndim:
         found = found.unsqueeze(_flat_axis(found, drawn))
-    if name in places.channels and old.channels != new.channels:
-        found = _by_channel(found, places.channels[name], old.channels, new.channels)
-        reasons.append(_words("channel", new.channels, old.channels, "the mean of all"))
-    if name in places.outputs and old.outputs != new.outputs:
-        known = set(new.outputs) & set(old.outputs)
-        if not known:
+    if name in places.channels and not old.channels == new.channels == new.wanted_channels:
+        found = _by_channel(found, places.channels[name], old.channels, new.wanted_channels)
+        pairs = [*zip(new.channels, new.wanted_channels, strict=True)]
+        reasons.append(_words("channel", pairs, old.channels, "the mean of all"))
+    if name in places.outputs and not old.outputs == new.outputs == new.wanted_outputs:
+        if not set(new.wanted_outputs) & set(old.outputs):
             return drawn, "fresh", "no output bears a name of the other's"
-        found = _by_output(found, drawn, places.outputs[name], old.outputs, new.outputs)
-        reasons.append(_words("output", new.outputs, old.outputs, "as drawn"))
+        found = _by_output(found, drawn, places.outputs[name], old.outputs, new.wanted_outputs)
+        pairs = [*zip(new.outputs, new.wanted_outputs, strict=True)]
+        reasons.append(_words("output", pairs, old.outputs, "as drawn"))
     if found.shape[:2] != drawn.shape[:2] or found.ndim < 3:
         if found.shape != drawn.shape:
             return drawn, "fresh", f"the other's is {' x '.join(map(str, found.shape))}"
@@ -182,12 +203,15 @@ def _resize_kernel(kernel: torch.Tensor, sides: Sequence[int]) -> torch.Tensor:
     return kernel
 
 
-def _words(kind: str, new: Sequence[str], old: Sequence[str], otherwise: str) -> str:
+def _words(kind: str, pairs: Sequence[tuple[str, str]], old: Sequence[str], otherwise: str) -> str:
+    """Say what each new one begins with; a pair is its name, and the name it has in the other network."""
     same = {name.casefold() for name in old}
-    found = [name for name in new if name.casefold() in same]
-    others = [name for name in new if name.casefold() not in same]
-    words = [f"{kind}s {', '.join(found)} by name"] if found else []
-    return ", ".join([*words, *([f"{', '.join(others)} {otherwise}"] if others else [])])
+    found = [name for name, wanted in pairs if name == wanted and wanted.casefold() in same]
+    told = [f"{name} as '{wanted}'" for name, wanted in pairs if name != wanted]
+    others = [name for name, wanted in pairs if name == wanted and wanted.casefold() not in same]
+    words = [f"{', '.join(found)} by name"] if found else []
+    words += [*told, *([f"{', '.join(others)} {otherwise}"] if others else [])]
+    return f"{kind}s {', '.join(words)}"
 
 
 def _size(kernel: torch.Tensor) -> str:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from neuraxis.bundle.bundle import ModelBundle, open_bundle
 from neuraxis.bundle.card import Card
-from neuraxis.errors import DataError, UsageError
+from neuraxis.dataset.dataset import Dataset
+from neuraxis.errors import DataError, RecipeError, UsageError, suggest
 from neuraxis.recipe.planner import WISHED, Plan
 from neuraxis.recipe.recipe import Recipe
 from neuraxis.recipe.wishes import Wishes, leaves, look_up
@@ -22,18 +23,22 @@ log = logging.getLogger("neuraxis")
 TAKEN = "As the model has it that this one begins with."
 
 
-def wishes_from(bundle: ModelBundle, channels: tuple[str, ...], wished: Mapping[str, Any]) -> Wishes:
+def wishes_from(bundle: ModelBundle | None, dataset: Dataset, wished: Mapping[str, Any]) -> Wishes:
     """Return what of a bundle's recipe its weights need: network, patch, spacing, normalisation of the channels shared.
 
     Args:
-        bundle: the model to begin with.
-        channels: of the new data.
+        bundle: the model to begin with; None gives nothing.
+        dataset: the new data.
         wished: what the user set; where that is another network, its patch and network are left to the plan.
 
     Raises:
         UsageError: it is the second stage of a cascade, or its axes are turned, which training does not do.
+        RecipeError: the user gave a name to a channel or label that is not there, or names without a model.
     """
-    recipe = bundle.recipe
+    renamed = _renamed(bundle, dataset, wished)
+    if bundle is None:
+        return {}
+    recipe, channels = bundle.recipe, dataset.channels
     if bundle.previous_labels:
         raise UsageError(f"--from {bundle.path}: is the second stage of a cascade. Name a model of one stage.")
     if recipe.preparation.axes != (0, 1, 2):
@@ -42,7 +47,8 @@ def wishes_from(bundle: ModelBundle, channels: tuple[str, ...], wished: Mapping[
             f"--from {bundle.path}: takes the axes in the order {axes}, and training takes them in the order XYZ. Name "
             "a model that was planned for it."
         )
-    known = {name: rule for name, rule in recipe.preparation.normalisation.items() if name in channels}
+    rules, names = recipe.preparation.normalisation, {name: renamed.get(name, name) for name in channels}
+    known = {name: rules[source] for name, source in names.items() if source in rules}
     preparation: dict[str, Any] = {"normalisation": known} if known else {}
     if all(recipe.preparation.spacing_mm):
         preparation["spacing_mm"] = list(recipe.preparation.spacing_mm)
@@ -56,6 +62,25 @@ def wishes_from(bundle: ModelBundle, channels: tuple[str, ...], wished: Mapping[
             "options": recipe.network.typed_options().model_dump(mode="json", exclude_none=True),
         },
     }
+
+
+def _renamed(bundle: ModelBundle | None, dataset: Dataset, wished: Mapping[str, Any]) -> Mapping[str, str]:
+    """Check the names that the user gave by hand, and return channel to channel of the model."""
+    theirs = {
+        "channels": bundle.channels if bundle else (),
+        "labels": bundle.labels.outputs if bundle else (),
+    }
+    ours = {"channels": dataset.channels, "labels": dataset.labels.outputs}
+    for kind, names in ours.items():
+        for name, source in (look_up(wished, f"transfer.{kind}") or {}).items():
+            if bundle is None:
+                raise RecipeError(f"transfer.{kind}.{name}: needs a model to begin with. Name it with --from.")
+            for given, known, whose in ((name, names, "the data have"), (source, theirs[kind], f"{bundle.path} has")):
+                if given not in known:
+                    raise RecipeError(
+                        f"transfer.{kind}.{name} = {source}: {whose} no {kind[:-1]} '{given}'. {suggest(given, known)}"
+                    )
+    return look_up(wished, "transfer.channels") or {}
 
 
 def with_reasons(plan: Plan, taken: Mapping[str, Any], wished: Mapping[str, Any]) -> Plan:
