@@ -160,7 +160,7 @@ class Crew(Generic[Item]):
     def _note_death(self, worker: _Worker) -> None:
         """Put its job off where others worked beside it: they may have taken the memory. Else give up."""
         self._workers.remove(worker)
-        how = _describe_end(worker.bury())
+        how = describe_end(worker.bury())
         name = "The last worker" if worker.job is None else self._queue.jobs[worker.job].name
         if self._workers and worker.job is None:
             return
@@ -203,10 +203,10 @@ class _Worker:
         return [json.loads(line) for line in lines]
 
     def bury(self) -> int | None:
-        """Wait for its end, which has come or comes at once, and return its status; None where another asked before."""
+        """Wait for its end, which has come or comes at once, and return its code; None where another asked before."""
         self.line.close()
         with contextlib.suppress(ChildProcessError):
-            return os.waitpid(self.pid, 0)[1]
+            return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         return None
 
 
@@ -274,11 +274,14 @@ def out_of_memory(name: str) -> ResourceError:
     return ResourceError(f"{name}: memory did not suffice; {available_memory_gb():.1f} GiB are free now. {_KEPT}")
 
 
-def _describe_end(status: int | None) -> str:
-    """Say how a process ended, in words that follow its name."""
-    if status is None:
+def describe_end(code: int | None) -> str:
+    """Say how a process ended, in words that follow its name.
+
+    Args:
+        code: its exit code, a signal's number below 0; None: not known.
+    """
+    if code is None:
         return "is gone"
-    code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         return f"ended with exit code {code}"
     name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"

@@ -9,9 +9,21 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from neuraxis.cli.display import display
-from neuraxis.cli.options import SHOWN, Device, Output, Previewed, Profiled, RecipeName, Settings, parse_duration
+from neuraxis.cli.options import (
+    SHOWN,
+    Device,
+    DeviceCount,
+    Output,
+    Previewed,
+    Profiled,
+    RecipeName,
+    Settings,
+    parse_duration,
+)
 from neuraxis.cli.printing import show, show_json
 from neuraxis.cli.scores import describe_scores, scores_content
+from neuraxis.cli.torchrun import chosen_devices, follows, leading
+from neuraxis.errors import UsageError
 
 
 @Parameter(name="*")
@@ -37,6 +49,7 @@ class FitChoices:
         ),
     ] = None
     device: Device = "auto"
+    devices: DeviceCount = None
     repeat: Annotated[
         Path | None, Parameter(help="An earlier run to do again: its recipe, splits, seeds and events.")
     ] = None
@@ -69,6 +82,7 @@ def fit(
         neuraxis fit ms-brain/ --folds 5 --budget 8h
         neuraxis fit ms-brain/ --preview unlabelled/
         neuraxis fit new-site/ --from model.nxb --budget 20m
+        neuraxis fit ms-brain/ --devices 4
 
     Args:
         datasets: Folders of labelled scans (nnU-Net or Medical Segmentation Decathlon); several are joined.
@@ -78,6 +92,11 @@ def fit(
     from neuraxis.pipelines.fit import FitOptions
     from neuraxis.pipelines.fit import fit as fit_model
 
+    devices = chosen_devices(choices.devices)
+    if devices.torchrun and choices.folds is not None:
+        raise UsageError("--folds: torchrun can share one fold. Leave torchrun out and name --devices.")
+    if follows(devices, choices.device):
+        return 0
     options = FitOptions(
         into=choices.into or default_run(datasets, choices.fold, choices.repeat, choices.folds),
         recipe=choices.recipe,
@@ -85,12 +104,13 @@ def fit(
         budget_s=parse_duration(choices.budget) if choices.budget else None,
         fold=choices.fold,
         device=choices.device,
+        devices=devices,
         repeat=choices.repeat,
         profile=choices.profile,
         previews=choices.preview,
         begin_with=choices.begin_with,
     )
-    with display(output) as progress:
+    with display(output) as progress, leading(devices, choices.device):
         if choices.folds is None:
             result = fit_model(datasets, options, progress)
         else:

@@ -1,7 +1,7 @@
 """The command `neuraxis`: a table of verbs, and what each kind of failure prints and exits with.
 
 Exit codes: 0 done, 1 our bug (traceback), 2 usage or recipe, 3 input data refused, 4 bundle missing or refused,
-5 resources, 6 done but flagged (with `--strict`), 130 interrupted (Ctrl-C), 143 terminated (SIGTERM), 141 the
+5 resources, 6 done but flagged (with `--strict`), 130 interrupted (Ctrl-C), 143 terminated (SIGTERM, SIGUSR1), 141 the
 reader of our output went away.
 """
 
@@ -152,7 +152,7 @@ def _reader_is_gone() -> bool:
 
 @contextmanager
 def _termination_interrupts() -> Iterator[None]:
-    """Turn SIGTERM into `Terminated` while a verb runs, in this process alone."""
+    """Turn SIGTERM, and SIGUSR1 as SLURM sends it, into `Terminated` while a verb runs, in this process alone."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -163,8 +163,10 @@ def _termination_interrupts() -> Iterator[None]:
             raise Terminated
         os._exit(TERMINATED)
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    numbers = (signal.SIGTERM, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []))
+    before = {number: signal.signal(number, terminate) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

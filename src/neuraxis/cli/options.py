@@ -25,6 +25,14 @@ Settings = Annotated[
     ),
 ]
 Device = Annotated[str, Parameter(name="--device", help="Where to compute: auto, cpu, cuda or cuda:1.")]
+DeviceCount = Annotated[
+    int | None,
+    Parameter(
+        name="--devices",
+        help="On how many GPUs, or processes on a CPU, a batch is shared; under torchrun it says so itself.",
+        show_default=False,
+    ),
+]
 Profiled = Annotated[
     bool,
     Parameter(

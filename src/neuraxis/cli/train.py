@@ -9,8 +9,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from neuraxis.cli.display import display
-from neuraxis.cli.options import SHOWN, Device, Output, Previewed, Profiled
+from neuraxis.cli.options import SHOWN, Device, DeviceCount, Output, Previewed, Profiled
 from neuraxis.cli.printing import show, show_json
+from neuraxis.cli.torchrun import chosen_devices, follows, leading
 
 
 @Parameter(name="*")
@@ -21,6 +22,7 @@ class TrainChoices:
     into: Annotated[Path, Parameter(help="Folder of the run; a run that is there is resumed.")]
     fold: Annotated[int, Parameter(help="The fold that is held out.")] = 0
     device: Device = "auto"
+    devices: DeviceCount = None
     profile: Profiled = False
     preview: Previewed = ()
 
@@ -32,17 +34,21 @@ def train(store: Annotated[Path, Parameter(name="STORE")], /, *, choices: TrainC
 
         neuraxis train prepared/ --into runs/a --fold 0
         neuraxis train prepared/ --into runs/a --preview unlabelled/
+        neuraxis train prepared/ --into runs/a --devices 4
 
     Args:
         store: Folder that `neuraxis prepare` wrote.
         choices: what is asked for.
         output: how it is shown.
     """
-    from neuraxis.pipelines.steps import Insight, train_store
+    from neuraxis.pipelines.steps import TrainOptions, train_store
 
-    insight = Insight(choices.profile, choices.preview)
-    with display(output) as progress:
-        trained = train_store(store, choices.into, choices.fold, choices.device, progress, insight)
+    devices = chosen_devices(choices.devices)
+    if follows(devices, choices.device):
+        return 0
+    how = TrainOptions(choices.profile, choices.preview, devices)
+    with display(output) as progress, leading(devices, choices.device):
+        trained = train_store(store, choices.into, choices.fold, choices.device, progress, how)
     if output.json:
         show_json({"run": choices.into, "fold": choices.fold, "bundle": trained})
     else:

@@ -167,7 +167,8 @@ def serve() -> None:
     be_ended_first()  # and not the training, which has a checkpoint to write
     told = json.loads(sys.stdin.readline())
     options = told["options"]
-    options = SamplerOptions(**{**options, "shape": tuple(options["shape"]), "core": tuple(options["core"])})
+    tuples: dict[str, Any] = {key: tuple(options[key]) for key in ("shape", "core", "samples")}
+    options = SamplerOptions(**{**options, **tuples})
     sampler = PatchSampler(Store(Path(told["store"])), told["ids"], options)
     slots = _views(mmap.mmap(told["memory"], 0), told["shapes"])
     with os.fdopen(told["tell"], "wb", buffering=0) as answers, contextlib.suppress(BrokenPipeError):

@@ -35,6 +35,7 @@ class SamplerOptions:
         batch: patches a step.
         foreground: probability that a patch is centred on a labelled voxel, each class as often as another.
         seed: of the run.
+        samples: numbers of the patches that are cut here, of those of a step; empty: all.
     """
 
     shape: Triple
@@ -42,6 +43,12 @@ class SamplerOptions:
     batch: int
     foreground: float
     seed: int
+    samples: tuple[int, ...] = ()
+
+    @property
+    def taken(self) -> Sequence[int]:
+        """Numbers of the patches that are cut here."""
+        return self.samples or range(self.batch)
 
 
 class PatchSampler:
@@ -80,7 +87,7 @@ class PatchSampler:
         """Shapes of a batch's images (B, C, *shape) and targets (B, T, *shape)."""
         one = slice(0, 1)
         image, target = self.store.read(self.ids[0], (one, one, one))
-        batch, shape = self.options.batch, self.options.shape
+        batch, shape = len(self.options.taken), self.options.shape
         return (batch, len(image), *shape), (batch, len(target), *shape)
 
     def batch(self, step: int, into: tuple[np.ndarray, np.ndarray] | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -91,8 +98,8 @@ class PatchSampler:
             into: arrays of these shapes that are filled; left out, new ones.
         """
         images, targets = into or (np.empty(self.shapes[0], np.float32), np.empty(self.shapes[1], np.uint8))
-        for sample in range(self.options.batch):
-            self._cut_into(self.place(step, sample), images[sample], targets[sample])
+        for place, sample in enumerate(self.options.taken):
+            self._cut_into(self.place(step, sample), images[place], targets[place])
         return images, targets
 
     def cut(self, place: PatchPlace) -> tuple[np.ndarray, np.ndarray]:

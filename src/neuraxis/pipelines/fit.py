@@ -38,10 +38,12 @@ from neuraxis.progress import Progress, Silent
 from neuraxis.recipe.planner import WISHED, Plan
 from neuraxis.recipe.wishes import read_wishes
 from neuraxis.registry import need
+from neuraxis.training.devices.options import ONE, Devices
 from neuraxis.training.transfer.planning import beginning_of, noted_on, refuse_misfit, refuse_stages
 
 if TYPE_CHECKING:
     from neuraxis.training.schedule import Steer
+    from neuraxis.training.task import SegmentationTask
     from neuraxis.training.train import TrainingJob
 
 log = logging.getLogger("neuraxis")
@@ -58,6 +60,7 @@ class FitOptions:
         budget_s: seconds for the whole of it; None trains the recipe's number of steps.
         fold: which fold is held out.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        devices: the processes that share each batch, one a device.
         repeat: folder of an earlier run whose recipe, splits and decisions are taken.
         profile: whether some training steps are profiled; it changes no weight.
         previews: unlabelled scans to show while the network learns, beside those of the recipe: files, folders, or
@@ -73,6 +76,7 @@ class FitOptions:
     budget_s: float | None = None
     fold: int = 0
     device: str = "auto"
+    devices: Devices = ONE
     repeat: Path | None = None
     profile: bool = False
     previews: tuple[str, ...] = ()
@@ -139,11 +143,16 @@ def check_options(options: FitOptions) -> None:
     """
     read_wishes(options.recipe, options.settings)
     check_device(options.device)
+    options.devices.refuse_misfit(options.device)
     need("lightning", "train")
     if options.device not in ("auto", "cpu"):
         from neuraxis.training.train import find_device
 
         find_device(options.device)
+    if options.devices.count > 1:
+        from neuraxis.training.devices.company import uses_gpus
+
+        uses_gpus(options.devices, options.device)
 
 
 class _Fit:
@@ -207,7 +216,8 @@ class _Fit:
 
     def _train(self, dataset: Dataset, plan: Plan, fold: Fold, store: Any) -> Plan:
         """Train to the last step and bundle; return the plan with the number of steps that a budget fixed."""
-        from neuraxis.training.train import TrainingJob, train
+        from neuraxis.pipelines.devices.together import together
+        from neuraxis.training.train import TrainingJob
 
         first = self.options.begin_with
         job = TrainingJob(
@@ -224,6 +234,19 @@ class _Fit:
         if first is not None:
             beginning = beginning_of(first, self.run.content["began_with"], self.options.fold)
             job = replace(job, beginning=(beginning, dataset.channels))
+        with together(job, self.options.devices, self.run, self.options.budget_s) as job:
+            task, plan = self._train_planned(job, plan)
+        note_training(self.run, task)
+        plan = self._with_decided_steps(plan)
+        about = {key: value for key, value in self.run.content["card"].items() if key not in ("created", "versions")}
+        card = Card.model_validate({**about, "recipe": plan.recipe.model_dump(mode="json")})
+        bundle_network(card, task.shipped_network(), self.run.folder)
+        return plan
+
+    def _train_planned(self, job: TrainingJob, plan: Plan) -> tuple[SegmentationTask, Plan]:
+        """Train the steps of the plan, or those that a budget has room for, which the returned plan has too."""
+        from neuraxis.training.train import train
+
         self._fix_steps(job, plan)
         plan = self._with_decided_steps(plan)
         course = budget.decided_course(self.run.content["events"])
@@ -231,13 +254,7 @@ class _Fit:
             training = plan.recipe.training.model_copy(update={"steps": course.planned})
             job = replace(job, recipe=plan.recipe.model_copy(update={"training": training}), course=course)
         log.info("training %d steps", plan.recipe.training.steps)
-        task = train(job, self.progress, steer=self._pacer(job))
-        note_training(self.run, task)
-        plan = self._with_decided_steps(plan)
-        about = {key: value for key, value in self.run.content["card"].items() if key not in ("created", "versions")}
-        card = Card.model_validate({**about, "recipe": plan.recipe.model_dump(mode="json")})
-        bundle_network(card, task.shipped_network(), self.run.folder)
-        return plan
+        return train(job, self.progress, steer=self._pacer(job)), plan
 
     def _fix_steps(self, job: TrainingJob, plan: Plan) -> None:
         """Let the measured speed fix the steps that a budget has room for, once; later calls find the decision."""
@@ -337,6 +354,7 @@ def plan_anew(paths: Sequence[Path], options: FitOptions, progress: Progress) ->
         check_folds(folds, planned.dataset.cases)
         planned = replace(planned, folds=folds)
     draft_card(planned, options.fold)
+    options.devices.refuse_small_batch(planned.plan.recipe.patches.batch)
     if options.repeat is None:
         find_scans(options.previews, planned.plan.recipe, planned.dataset.channels)
     return planned

@@ -29,6 +29,7 @@ from neuraxis.recipe.planner import plan as plan_recipe
 from neuraxis.recipe.recipe import Recipe
 from neuraxis.recipe.wishes import leaves, look_up, overlay, read_wishes, resolve
 from neuraxis.registry import need
+from neuraxis.training.devices.options import ONE, Devices
 from neuraxis.training.transfer.planning import wishes_from, with_reasons
 
 if TYPE_CHECKING:
@@ -67,19 +68,21 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class Insight:
-    """What is looked at beside a training; it changes no weight.
+class TrainOptions:
+    """How a training is run, and what is looked at beside it; nothing of it changes what is trained.
 
     Attributes:
         profile: whether some training steps are profiled.
         previews: unlabelled scans to show while the network learns: files, folders, or "CHANNEL=FILE".
+        devices: the processes that share each batch.
     """
 
     profile: bool = False
     previews: tuple[str, ...] = ()
+    devices: Devices = ONE
 
 
-PLAIN = Insight()
+PLAIN = TrainOptions()
 
 
 def open_datasets(paths: Sequence[Path]) -> Dataset:
@@ -292,7 +295,7 @@ def train_store(
     fold: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
-    insight: Insight = PLAIN,
+    options: TrainOptions = PLAIN,
 ) -> Path:
     """Train one fold of a prepared store and bundle it, unscored; the same call again resumes.
 
@@ -302,7 +305,7 @@ def train_store(
         fold: which one is held out.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         progress: who shows how far it is.
-        insight: what is looked at beside the training.
+        options: how it is run.
 
     Returns:
         The bundle, `model.nxb`.
@@ -313,16 +316,19 @@ def train_store(
         Stopped: it was asked to end early.
     """
     need("lightning", "train")
+    from neuraxis.pipelines.devices.together import together
     from neuraxis.pipelines.outcome import bundle_network, note_training
     from neuraxis.report.previews.gif import write_gifs
     from neuraxis.report.previews.record import FOLDER
     from neuraxis.training.train import train
 
     check_device(device)
-    job = replace(job_of_store(store, into, fold, device), profile=insight.profile)
+    options.devices.refuse_misfit(device)
+    job = replace(job_of_store(store, into, fold, device), profile=options.profile)
+    options.devices.refuse_small_batch(job.recipe.patches.batch)
     channels = Card.model_validate(read_json(store / MANIFEST)["cards"][fold]).channels
     if not (into / "run.json").is_file():
-        find_scans(insight.previews, job.recipe, channels)
+        find_scans(options.previews, job.recipe, channels)
     request = {"store": str(store.resolve()), "fold": fold}
     request["manifest"] = sha256(store / MANIFEST)
     refuse_foreign(into)
@@ -330,8 +336,9 @@ def train_store(
         run = RunFolder(into, request)
         if not (into / "model.nxb").is_file():
             card = Card.model_validate(read_json(store / MANIFEST)["cards"][fold])
-            job = replace(job, scans=prepare_scans(insight.previews, job.recipe, channels, progress))
-            task = train(job, progress)
+            job = replace(job, scans=prepare_scans(options.previews, job.recipe, channels, progress))
+            with together(job, options.devices, run) as shared:
+                task = train(shared, progress)
             note_training(run, task)
             write_gifs(into / FOLDER)
             bundle_network(card, task.shipped_network(), into)

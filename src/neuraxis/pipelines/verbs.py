@@ -21,6 +21,7 @@ from neuraxis.dataset.layouts.recognise import open_dataset
 from neuraxis.errors import UnknownName, UsageError
 from neuraxis.progress import Progress
 from neuraxis.registry import need
+from neuraxis.training.devices.options import Devices
 
 if TYPE_CHECKING:
     from neuraxis.bundle.bundle import ModelBundle
@@ -47,6 +48,7 @@ class FitKeywords(TypedDict, total=False):
     fold: int
     folds: int | None
     device: str
+    devices: int
     repeat: Path | str | None
     profile: bool
     previews: Sequence[Path | str]
@@ -54,10 +56,11 @@ class FitKeywords(TypedDict, total=False):
 
 
 class TrainKeywords(TypedDict, total=False):
-    """What `train` is asked to look at; see `neuraxis.pipelines.steps.Insight`."""
+    """How `train` is run; see `neuraxis.pipelines.steps.TrainOptions`."""
 
     profile: bool
     previews: Sequence[Path | str]
+    devices: int
 
 
 class SegmentKeywords(TypedDict, total=False):
@@ -92,8 +95,8 @@ def fit(
         into: folder of the run.
         progress: who shows how far it is.
         options: recipe, settings (`{"training.steps": 500}` or `["training.steps=500"]`), budget_s, fold, folds
-            (how many to train, one after another), device, repeat, profile, previews (unlabelled scans to show while
-            it learns), begin_with (a bundle).
+            (how many to train, one after another), device, devices (how many share each batch), repeat, profile,
+            previews (unlabelled scans to show while it learns), begin_with (a bundle).
 
     Raises:
         UsageError: the folder holds another run.
@@ -110,6 +113,7 @@ def fit(
         budget_s=options.get("budget_s"),
         fold=options.get("fold", 0),
         device=options.get("device", "auto"),
+        devices=Devices(options.get("devices", 1)),
         repeat=Path(repeat) if repeat else None,
         profile=options.get("profile", False),
         previews=tuple(map(str, options.get("previews", ()))),
@@ -195,8 +199,8 @@ def train(
         fold: which one is held out.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         progress: who shows how far it is.
-        options: profile (some steps into the folder), previews (unlabelled scans to show while it learns); they change
-            no weight.
+        options: profile (some steps into the folder), previews (unlabelled scans to show while it learns), devices
+            (how many share each batch); they do not change what is trained.
 
     Returns:
         The bundle, whose card bears no scores yet.
@@ -205,11 +209,12 @@ def train(
         DataError: the folder is no store.
     """
     from neuraxis.bundle.bundle import open_bundle
-    from neuraxis.pipelines.steps import Insight, train_store
+    from neuraxis.pipelines.steps import TrainOptions, train_store
 
     folder = Path(store) if isinstance(store, str | Path) else store.folder
-    insight = Insight(options.get("profile", False), tuple(map(str, options.get("previews", ()))))
-    return open_bundle(train_store(folder, Path(into), fold, device, progress, insight))
+    previews = tuple(map(str, options.get("previews", ())))
+    how = TrainOptions(options.get("profile", False), previews, Devices(options.get("devices", 1)))
+    return open_bundle(train_store(folder, Path(into), fold, device, progress, how))
 
 
 def segment(

@@ -14,14 +14,22 @@ from neuraxis.recipe.recipe import Recipe
 Batch = tuple[torch.Tensor, torch.Tensor, int]
 
 
-def training_sampler(store: Store, ids: tuple[str, ...], recipe: Recipe) -> PatchSampler:
-    """Return the sampler of training patches, cut with a margin for the augmentation."""
+def training_sampler(store: Store, ids: tuple[str, ...], recipe: Recipe, samples: tuple[int, ...] = ()) -> PatchSampler:
+    """Return the sampler of training patches, cut with a margin for the augmentation.
+
+    Args:
+        store: prepared cases.
+        ids: those that train.
+        recipe: all decisions.
+        samples: numbers of the patches of a step that are cut here; empty: all.
+    """
     options = SamplerOptions(
         shape=margin(recipe.patches.shape, recipe.augmentation),
         core=recipe.patches.shape,
         batch=recipe.patches.batch * recipe.training.accumulate,
         foreground=recipe.patches.foreground,
         seed=recipe.seed,
+        samples=samples,
     )
     return PatchSampler(store, ids, options)
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while training: the step in hand is finished and saved before they take effect."""
+"""Ctrl-C, SIGTERM and SIGUSR1 while training: the step in hand is finished and saved before they take effect."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else []))
 
 
 @dataclass

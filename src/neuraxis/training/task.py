@@ -26,6 +26,7 @@ from neuraxis.patches.draws import Purpose, derived_seed
 from neuraxis.recipe.recipe import Recipe
 from neuraxis.training.clock import TrainingClock
 from neuraxis.training.data import Batch
+from neuraxis.training.devices.ranks import ALONE, Ranks
 from neuraxis.training.optimisation.optimizers import build_optimizer, clip_gradients
 from neuraxis.training.optimisation.stage_schedule import stage_at, staged_rate
 from neuraxis.training.optimisation.stages import Stages
@@ -78,6 +79,7 @@ class SegmentationTask(L.LightningModule):
         stages: what moves at which step.
         missing: which channels are left out of which sample.
         clock: how long it has worked.
+        ranks: the processes that share each batch.
         first_step: optimiser steps done before this process began.
         loss_sum: sum of losses since the last row of the curves.
         loss_count: steps in that sum.
@@ -100,6 +102,7 @@ class SegmentationTask(L.LightningModule):
         self.course, self.clock = Course(recipe.training.steps), TrainingClock()
         self.watch = Watch(recipe.training)
         self.stages, self.missing = Stages(recipe, self.network, self.watch), ChannelDropout(recipe)
+        self.ranks: Ranks = ALONE
         self.first_step, self.loss_sum, self.loss_count = 0, 0.0, 0
         self._optimizer_state: dict[str, Any] | None = None
         self._unread: torch.Tensor | None = None
@@ -119,26 +122,36 @@ class SegmentationTask(L.LightningModule):
             self._optimizer_state = None
         return optimizer
 
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Hear, as one of several ranks, what rank 0 decided after the last step."""
+        if not self.ranks.agree(self):
+            self.trainer.should_stop = True
+        return batch
+
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Augment on the device."""
         images, targets, step = batch
         with record_function("augmentation"):
-            images, targets = self.augmentation(images, targets, step)
-            images = self.missing(images, step, stage_at(step, self.recipe, self.course))
+            numbers = self.ranks.samples(self.recipe)
+            images, targets = self.augmentation(images, targets, step, numbers)
+            images = self.missing(images, step, stage_at(step, self.recipe, self.course), numbers)
         return images, targets, step
 
     def rate_at(self, step: int) -> float:
         """Return the learning rate of a step that comes next or was just done."""
         return staged_rate(step, self.recipe, self.course) * self.watch.factor
 
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> int | None:
         """Set the step's learning rate, weights of the loss that rise, and the seed of draws inside the network."""
-        torch.manual_seed(derived_seed(self.recipe.seed, Purpose.DROPOUT, self.step))
+        if self.trainer.should_stop:
+            return -1
+        torch.manual_seed(derived_seed(self.recipe.seed, Purpose.DROPOUT, self.step, self.ranks.rank))
         self.loss.at(self.course.share_done(self.step))
         optimizer = self.optimizers(use_pl_optimizer=False)
-        self.stages.lead(self.step, self.course, optimizer, backward=self.trainer.world_size > 1)
+        self.stages.lead(self.step, self.course, optimizer)
         for group in optimizer.param_groups:
             group["lr"] = self.rate_at(self.step) * group.get("factor", 1.0)
+        return None
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Return the loss of a batch; of several parts that of the last, with the others' gradients left behind."""
@@ -175,7 +188,7 @@ class SegmentationTask(L.LightningModule):
         if not self.recipe.loss.deep_supervision and not isinstance(logits, torch.Tensor):
             logits = logits[0]
         with record_function("loss"):
-            return self.loss(logits, targets)
+            return self.loss(*self.ranks.whole(logits, targets))
 
     def settle(self) -> None:
         """Read the last step's loss; only now, so that a GPU need not pause between forward and backward.
@@ -194,14 +207,19 @@ class SegmentationTask(L.LightningModule):
         self.loss_sum, self.loss_count = self.loss_sum + value, self.loss_count + 1
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Clip gradients; Lightning's own clipping refuses the fused optimiser."""
+        """Add up the ranks' gradients, then clip them; Lightning's own clipping refuses the fused optimiser."""
+        unread, self._unread = self._unread, None  # should a rank be lost here, the step was not taken
+        self.ranks.add_up(self.network)
+        self._unread = unread
         with record_function("gradient clipping"):
             moved = (parameter for group in optimizer.param_groups for parameter in group["params"])
             clip_gradients(self.recipe.training, moved)
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
-        """Take the step, then move the running mean of the weights; early on it forgets faster."""
+        """Take the step, then move the running mean of the weights, which rank 0 keeps; early on it forgets faster."""
         super().optimizer_step(*arguments, **options)
+        if self.ranks.rank:
+            return
         done = self.step + 1
         decay = min(self.recipe.training.ema_decay, done / (done + 10))
         with torch.no_grad(), record_function("running mean"):
@@ -225,6 +243,19 @@ class SegmentationTask(L.LightningModule):
             "loss_sum": self.loss_sum,
             "loss_count": self.loss_count,
             "clock": self.clock.state(),
+            "watch": self.watch.state(),
+            "stage": self.stages.current,
+        }
+
+    def handed_on(self) -> dict[str, Any]:
+        """Return, before training starts, what another rank restores to take part in it."""
+        return {
+            "step": self.first_step,
+            "network": self.network.state_dict(),
+            "running": self.network.state_dict(),
+            "optimizer": self._optimizer_state,
+            "loss_sum": 0.0,
+            "loss_count": 0,
             "watch": self.watch.state(),
             "stage": self.stages.current,
         }

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -19,9 +19,10 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from neuraxis.dataset.labels import Labels
 from neuraxis.dataset.splits import Fold
-from neuraxis.errors import ResourceError, Stopped
+from neuraxis.errors import NeuraxisError, ResourceError, Stopped
 from neuraxis.hardware import processor_has_bf16, usable_cores
 from neuraxis.patches.sampler import PatchSampler, SamplerOptions
+from neuraxis.patches.stream import BatchStream
 from neuraxis.preparation.prepared import Prepared
 from neuraxis.preparation.store import Store
 from neuraxis.progress import Progress, Silent
@@ -29,6 +30,8 @@ from neuraxis.recipe.recipe import Recipe
 from neuraxis.training.callbacks import Checkpoints, Curves, Steering, Stopping, Telling
 from neuraxis.training.checkpoints import AtomicCheckpointIO
 from neuraxis.training.data import Batch, step_stream, training_sampler
+from neuraxis.training.devices.pace import Pace
+from neuraxis.training.devices.ranks import ALONE, Ranks
 from neuraxis.training.interruption import interruptions
 from neuraxis.training.live.previews import Previews
 from neuraxis.training.live.pulse import Pulse
@@ -62,6 +65,7 @@ class TrainingJob:
         profile: whether some steps are profiled into `folder`; it changes no weight.
         scans: unlabelled scans by name, prepared, that previews show beside the recipe's cases.
         beginning: a bundle whose weights it begins with, and the names of the channels.
+        ranks: the processes that share each batch, one a device.
     """
 
     store: Store
@@ -75,6 +79,7 @@ class TrainingJob:
     profile: bool = False
     scans: Mapping[str, Prepared] = field(default_factory=dict)
     beginning: tuple[Beginning, tuple[str, ...]] | None = None
+    ranks: Ranks = ALONE
 
 
 def train(
@@ -106,11 +111,12 @@ def train(
         return task
     refuse_empty_stages(job.recipe, task.course)
     curves = Curves(job.folder / "curves.csv", held_out_sampler(job), task.course.planned, training.validations)
-    sampler = training_sampler(job.store, job.fold.training, job.recipe)
     with (
         (progress or Silent()).stage("train", task.course.steps) as stage,
         interruptions() as interruption,
-        closing(step_stream(sampler, task.step, training.loader_workers)) as stream,
+        closing(stream_of(job, task.step, training.loader_workers)) as stream,
+        job.ranks.at_work(job, task),
+        _saved_where_a_rank_is_lost(task, lambda: files.save_checkpoint(task.progress(), checkpoint)),
     ):
         stage.advance(task.step)
         task.clock.start(lambda: stream.waited_s)
@@ -123,11 +129,12 @@ def train(
             Stopping(lambda: stop() or interruption.came or pulse.asked),
             Telling(stage, curves),
             Checkpoints(checkpoint, training.checkpoint_minutes),
+            Pace(job.ranks),
         ]
         if job.profile:
             callbacks.insert(0, Profiling(job.folder, task.course.steps - task.step, stream))
         try:
-            _run(make_trainer(job, callbacks, files), task, stream)
+            run_trainer(make_trainer(job, callbacks, files), task, stream)
         except SystemExit:  # Lightning's own answer to SIGTERM
             if not interruption.came:
                 raise
@@ -139,6 +146,17 @@ def train(
             "same command again resumes."
         )
     return task
+
+
+@contextmanager
+def _saved_where_a_rank_is_lost(task: SegmentationTask, save: Callable[[], None]) -> Iterator[None]:
+    """Save the last step that was taken; not on a GPU, which may have stepped with what a dead rank left behind."""
+    try:
+        yield
+    except NeuraxisError:
+        if task.ranks.lost and task.device.type == "cpu":
+            save()
+        raise
 
 
 def _begin(task: SegmentationTask, job: TrainingJob, beginning: Beginning, channels: tuple[str, ...]) -> None:
@@ -153,7 +171,7 @@ def make_task(job: TrainingJob) -> SegmentationTask:
     """Build network, loss and optimiser of a job, untrained."""
     torch.set_num_threads(min(torch.get_num_threads(), usable_cores()))
     task = SegmentationTask(job.recipe, job.channels, len(job.labels.outputs), bool(job.labels.regions))
-    task.course = job.course or task.course
+    task.course, task.ranks = job.course or task.course, job.ranks
     refuse_unknown_parts(task.network, job.recipe.stage)
     return task
 
@@ -214,14 +232,25 @@ def seconds_per_step(job: TrainingJob, wanted_s: float, most_s: float) -> tuple[
         few = timed < FEW_TIMED and spent < most_s
         return timed >= MOST_TIMED or (timed >= LEAST_TIMED and spent > wanted_s and not few)
 
-    sampler = training_sampler(job.store, job.fold.training, job.recipe)
-    with closing(step_stream(sampler, 0, 0)) as stream:
-        _run(make_trainer(job, [Stopping(enough)], AtomicCheckpointIO()), make_task(job), stream)
+    task = make_task(job)
+    with closing(stream_of(job, 0, 0)) as stream, job.ranks.at_work(job, task):
+        run_trainer(make_trainer(job, [Stopping(enough)], AtomicCheckpointIO()), task, stream)
     gaps = [after - before for before, after in pairwise(times)]
     return median(gaps[len(gaps) // 3 :]), len(gaps)
 
 
-def _run(trainer: L.Trainer, task: SegmentationTask, batches: Iterable[Batch]) -> None:
+def stream_of(job: TrainingJob, first: int, workers: int) -> BatchStream[Batch]:
+    """Return the batches of a job from a step on, this rank's share of each, cut by so many processes."""
+    samples = job.ranks.samples(job.recipe)
+    return step_stream(training_sampler(job.store, job.fold.training, job.recipe, samples), first, workers)
+
+
+def run_trainer(trainer: L.Trainer, task: SegmentationTask, batches: Iterable[Batch]) -> None:
+    """Run Lightning's loop over batches.
+
+    Raises:
+        ResourceError: the device's memory does not suffice.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -67,9 +67,18 @@ class Augmentation:
     seed: int
     flat_axis: int | None = None
 
-    def __call__(self, images: torch.Tensor, targets: torch.Tensor, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Take (B, C, *cut) and (B, T, *cut), return (B, C, *core) and (B, T, *core)."""
-        drawn = [self.draw(step, sample, images.shape[1]) for sample in range(images.shape[0])]
+    def __call__(
+        self, images: torch.Tensor, targets: torch.Tensor, step: int, samples: Sequence[int] = ()
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Take (B, C, *cut) and (B, T, *cut), return (B, C, *core) and (B, T, *core).
+
+        Args:
+            images: that are augmented.
+            targets: of the images.
+            step: they belong to.
+            samples: their numbers in that step; empty: 0, 1, …
+        """
+        drawn = [self.draw(step, sample, images.shape[1]) for sample in samples or range(images.shape[0])]
         images, targets = apply_spatial(images, targets, [draw.spatial for draw in drawn], self.core, self.spacing_mm)
         for image, draw in zip(images, drawn, strict=True):
             changed = draw.change(image)

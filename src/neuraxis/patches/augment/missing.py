@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,15 +22,16 @@ class ChannelDropout:
 
     recipe: Recipe
 
-    def __call__(self, images: torch.Tensor, step: int, stage: int = 0) -> torch.Tensor:
+    def __call__(self, images: torch.Tensor, step: int, stage: int = 0, samples: Sequence[int] = ()) -> torch.Tensor:
         """Fill what is missing in images (B, C, X, Y, Z), in place, and return them.
 
         Args:
             images: augmented already.
             step: whose samples they are.
             stage: whose channels are there at most, from 0.
+            samples: their numbers in that step; empty: 0, 1, …
         """
-        for sample, image in enumerate(images):
+        for sample, image in zip(samples or range(len(images)), images, strict=True):
             fill_missing(image, self.present(step, sample, stage), self.recipe.missing.fill)
         return images
 

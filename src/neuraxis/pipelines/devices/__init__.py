@@ -1,0 +1,1 @@
+"""A run whose training several devices share."""
