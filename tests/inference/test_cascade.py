@@ -80,7 +80,7 @@ def test_each_stage_works_at_its_own_spacing(cascade: ModelBundle) -> None:
 def test_the_scan_is_examined_once(cascade: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     examined: list[str] = []
 
-    def examine(volume: Volume, bundle: ModelBundle) -> tuple[str, ...]:
+    def examine(volume: Volume, bundle: ModelBundle, channels: tuple[str, ...]) -> tuple[str, ...]:
         examined.append(bundle.name)
         return ("odd",)
 

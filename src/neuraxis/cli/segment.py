@@ -23,7 +23,7 @@ class SegmentChoices:
     runtime: Annotated[str, Parameter(help="What computes (see: neuraxis catalog runtimes).")] = "auto"
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "int8"],
-        Parameter(help="auto takes bf16 where the device has it; int8 needs a quantised bundle."),
+        Parameter(help="auto takes bf16 where the device has it, but for tiny windows; int8 needs a quantised bundle."),
     ] = "auto"
     device: Device = "auto"
     mirror: Annotated[

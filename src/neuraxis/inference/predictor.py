@@ -42,7 +42,8 @@ class PredictorOptions:
 
     Attributes:
         runtime: a name of the catalog, or "auto": OpenVINO on processors, torch on a GPU.
-        precision: "auto" takes bf16 where the hardware multiplies it; "int8" needs a bundle that was quantised.
+        precision: "auto" takes bf16 where the hardware multiplies it and windows are not tiny; "int8" needs a bundle
+            that was quantised.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         threads: processor threads; 0 means one per usable core.
         folds: which folds' networks are averaged, of each model of an ensemble; empty means all. The first stage of a

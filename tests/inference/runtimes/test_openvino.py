@@ -11,6 +11,7 @@ import pytest
 from neuraxis.errors import BundleError, UsageError
 from neuraxis.hardware import processor_has_bf16
 from neuraxis.inference.runtimes import openvino as engine
+from neuraxis.inference.runtimes import options as runtime_options
 from neuraxis.inference.runtimes.openvino import OpenVinoRuntime
 from neuraxis.inference.runtimes.options import RuntimeOptions
 
@@ -80,7 +81,8 @@ def test_a_cache_that_cannot_be_written_is_done_without(bundle, tmp_path):
     assert OpenVinoRuntime(bundle, options(tmp_path)).run(WINDOWS).shape == (3, 3, 16, 16, 8)
 
 
-def test_the_precision_that_is_told_is_the_one_computed_in(bundle, tmp_path):
+def test_the_precision_that_is_told_is_the_one_computed_in(bundle, tmp_path, monkeypatch):
+    monkeypatch.setattr(runtime_options, "TINY", 0)
     exact = OpenVinoRuntime(bundle, options(tmp_path))
     auto = OpenVinoRuntime(bundle, RuntimeOptions(threads=1, cache=tmp_path))
     assert exact.precision == "fp32"
@@ -88,8 +90,15 @@ def test_the_precision_that_is_told_is_the_one_computed_in(bundle, tmp_path):
     assert np.array_equal(exact.run(WINDOWS), auto.run(WINDOWS)) == (auto.precision == "fp32")
 
 
+def test_tiny_windows_compute_in_float32_unless_bf16_is_asked_for(bundle, tmp_path):
+    auto, half = (RuntimeOptions(precision=kind, threads=1, cache=tmp_path) for kind in ("auto", "bf16"))
+    assert OpenVinoRuntime(bundle, auto).precision == "fp32"
+    assert OpenVinoRuntime(bundle, half).precision == ("bf16" if processor_has_bf16() else "fp32")
+
+
 def test_int8_runs_the_quantised_network_and_is_kept_apart_from_the_other(bundle, tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "processor_has_int8", lambda: True)
+    monkeypatch.setattr(runtime_options, "TINY", 0)
     first, second = bundle.folds
     stand_in = tmp_path / "fold-0.int8.onnx"
     stand_in.write_bytes(second.onnx.read_bytes())

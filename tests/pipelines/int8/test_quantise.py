@@ -15,7 +15,6 @@ from neuraxis.bundle.bundle import ModelBundle, open_bundle, parts_of, write_bun
 from neuraxis.bundle.exports.exporting import export_bundle
 from neuraxis.errors import BundleError, DataError, MissingExtra, UsageError
 from neuraxis.evaluation.evaluate import score_case
-from neuraxis.hardware import processor_has_bf16
 from neuraxis.pipelines.int8 import quantise
 from neuraxis.pipelines.int8.quantise import QuantiseOptions, quantise_bundle
 from neuraxis.pipelines.steps import choose_folds
@@ -37,7 +36,7 @@ def test_a_quantised_bundle_opens_and_segments_nearly_as_in_fp32(quantised: Mode
 
 def test_auto_never_takes_int8(quantised: ModelBundle, toy: Path) -> None:
     found = nx.segment(toy / "imagesTr" / "sub-5_0000.nii.gz", quantised)
-    assert found.provenance["precision"] == ("bf16" if processor_has_bf16() else "fp32")
+    assert found.provenance["precision"] in ("bf16", "fp32")
 
 
 def test_the_loss_on_the_card_is_what_segmenting_the_held_out_cases_gives(quantised: ModelBundle, toy: Path) -> None:

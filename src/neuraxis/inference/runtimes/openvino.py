@@ -26,7 +26,7 @@ from neuraxis.files import cache_folder
 from neuraxis.hardware import processor_has_bf16, processor_has_int8, usable_cores
 from neuraxis.inference.runtimes import compiled
 from neuraxis.inference.runtimes.moments import sum_in_blocks
-from neuraxis.inference.runtimes.options import RuntimeOptions, fold_of, short_reason
+from neuraxis.inference.runtimes.options import RuntimeOptions, fold_of, short_reason, takes_half
 from neuraxis.inference.runtimes.quiet_openvino import engine, openvino
 from neuraxis.inference.runtimes.sensitive import keep_end_in_float32
 
@@ -52,7 +52,8 @@ class OpenVinoRuntime:
         model = _quantised(bundle, fold) if quantised else fold.onnx
         if model is None:
             raise BundleError(f"{bundle.path}: fold {fold.index} has no ONNX file. Segment with --runtime torch.")
-        half = options.precision == "bf16" or (options.precision in ("auto", "int8") and processor_has_bf16())
+        has_bf16 = processor_has_bf16()
+        half = has_bf16 if quantised else takes_half(bundle, options.precision, has_bf16)
         self.device = "cpu"
         self.version = f"openvino {openvino.__version__.split('-')[0]}"
         settings = {

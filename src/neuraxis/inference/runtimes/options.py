@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -13,6 +14,7 @@ from neuraxis.errors import BundleError
 
 Precision = Literal["auto", "fp32", "bf16", "int8"]
 GPU_VOXELS = 2**22  # that a GPU computes at once
+TINY = 2**14  # voxels of a window, such as 128 x 128, that takes next to no time in float32 either
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,8 @@ class RuntimeOptions:
 
     Attributes:
         fold: index of the fold whose weights are loaded.
-        precision: "auto" takes bf16 where the hardware multiplies it, else fp32; never int8,
-            which loses a little.
+        precision: "auto" takes bf16 where the hardware multiplies it, else fp32, and for tiny windows, which show
+            small structures, fp32 always; never int8, which loses a little.
         threads: processor threads; 0 means one per usable core.
         device: "auto", or a device that the runtime knows ("cpu", "cuda", "cuda:1", "mps").
         cache: folder for compiled models; None means the user's own cache folder.
@@ -33,6 +35,12 @@ class RuntimeOptions:
     threads: int = 0
     device: str = "auto"
     cache: Path | None = None
+
+
+def takes_half(bundle: ModelBundle, precision: Precision, has_bf16: bool) -> bool:
+    """Tell whether a network computes in bfloat16."""
+    is_tiny = math.prod(bundle.recipe.patches.shape) <= TINY
+    return precision == "bf16" or (precision == "auto" and has_bf16 and not is_tiny)
 
 
 class Runtime(Protocol):

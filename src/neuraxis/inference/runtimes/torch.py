@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from neuraxis.bundle.bundle import ModelBundle
 from neuraxis.errors import BundleError, ResourceError, UsageError
 from neuraxis.hardware import processor_has_bf16, usable_cores
-from neuraxis.inference.runtimes.options import GPU_VOXELS, RuntimeOptions, fold_of, short_reason
+from neuraxis.inference.runtimes.options import GPU_VOXELS, RuntimeOptions, fold_of, short_reason, takes_half
 from neuraxis.networks.catalog import NETWORKS
 
 
@@ -28,7 +28,7 @@ class TorchRuntime:
         self._device = _device(options.device)
         if self._device.type == "cpu":
             torch.set_num_threads(options.threads or usable_cores())
-        half = options.precision == "bf16" or (options.precision == "auto" and _has_bf16(self._device))
+        half = takes_half(bundle, options.precision, _has_bf16(self._device))
         self.precision = "bf16" if half else "fp32"
         self.device = _describe(self._device)
         self.version = f"torch {torch.__version__}"
