@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from neuraxis.evaluation.scores import Scores
     from neuraxis.inference.predictor import Predictor, PredictorOptions
     from neuraxis.pipelines.comparison.compare import CompareOptions, compare
+    from neuraxis.pipelines.comparison.shift import ShiftOptions, domain_shift
     from neuraxis.pipelines.demo import run_demo
     from neuraxis.pipelines.doctor import examine_machine
     from neuraxis.pipelines.evaluate import evaluate_folders as evaluate
@@ -63,6 +64,7 @@ else:
         **dict.fromkeys(("import_bundle", "prepare", "segment", "train"), "neuraxis.pipelines.verbs"),
         **dict.fromkeys(("cite_bundle", "list_bundles"), "neuraxis.bundle.registry"),
         **dict.fromkeys(("CompareOptions", "compare"), "neuraxis.pipelines.comparison.compare"),
+        **dict.fromkeys(("ShiftOptions", "domain_shift"), "neuraxis.pipelines.comparison.shift"),
         "evaluate": "neuraxis.pipelines.evaluate:evaluate_folders",
         "examine_machine": "neuraxis.pipelines.doctor",
         "export_bundle": "neuraxis.bundle.exports.exporting",
@@ -138,6 +140,7 @@ __all__ = [
     "RunState",
     "Scores",
     "SegmentOptions",
+    "ShiftOptions",
     "UnknownName",
     "UsageError",
     "Volume",
@@ -145,6 +148,7 @@ __all__ = [
     "check",
     "cite_bundle",
     "compare",
+    "domain_shift",
     "evaluate",
     "examine_machine",
     "export_bundle",

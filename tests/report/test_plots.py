@@ -134,6 +134,11 @@ def test_ticks_stay_inside_the_picture(read_html: Reader) -> None:
     assert ticks[-1].attributes["class"] == "tick last"
 
 
+def test_points_that_are_as_good_as_one_are_drawn(read_html: Reader) -> None:
+    points = {"a": {"1": (1.0, -1.0867510207612e-15), "2": (1.0, -1.0867510207611e-15)}}
+    assert len(read_html(scatter_plot(points, ("x", "y"))).all("g", class_="mark")) == 2
+
+
 def test_groups_of_points_differ_in_colour_and_shape(read_html: Reader) -> None:
     groups = {f"site {n}": {f"case {n}": (float(n), -float(n))} for n in range(3)}
     plot = read_html(scatter_plot(groups, ("first", "second")))

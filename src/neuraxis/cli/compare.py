@@ -1,4 +1,4 @@
-"""`neuraxis compare`: several segmenters on the same cases."""
+"""`neuraxis compare`: several segmenters on the same cases, or several domains of cases."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ from neuraxis.cli.evaluate import USUAL, Scoring, evaluate_options
 from neuraxis.cli.options import SHOWN, Output, Overwrite
 from neuraxis.cli.printing import columns, number, show, show_json
 from neuraxis.cli.scores import chief_metrics
+from neuraxis.errors import UsageError
 
 if TYPE_CHECKING:
     from neuraxis.evaluation.comparison.side_by_side import SideBySide
+    from neuraxis.evaluation.evaluate import EvaluateOptions
+    from neuraxis.pipelines.comparison.shift import ShiftResult
 
 ENTRIES = ("entry", "metric", "n", "mean", "SD", "median", "95 % CI")
+GAPS = ("first - second", "features", "patients", "MMD^2", "p", "p (Holm)", "differs most", "by (SD)")
+DOMAINS = ("entry", "domain", "metric", "n", "mean", "SD", "95 % CI")
 TESTS = ("first - second", "metric", "patients", "difference", "95 % CI", "p", "p (Holm)")
 
 
@@ -39,13 +44,36 @@ class Asked:
     common: Annotated[
         bool, Parameter(help="Leave out, and list, the cases that not every entry has.", show_default=False)
     ] = False
+    shift: Annotated[
+        tuple[Path, ...],
+        Parameter(
+            help="Datasets, or folders of scans, whose domains are compared; entries are then scored by domain.",
+            consume_multiple=True,
+            negative="",
+            show_default=False,
+        ),
+    ] = ()
+    by: Annotated[
+        str, Parameter(help="With --shift: domains are site, dataset, channel, or a column of participants.tsv.")
+    ] = "site"
+    site: Annotated[
+        str,
+        Parameter(
+            help="With --shift: a regular expression whose first group in the case's name is its domain.",
+            show_default=False,
+        ),
+    ] = ""
+    model: Annotated[
+        Path | None,
+        Parameter(help="With --shift: a bundle, whose network's features are compared as well.", show_default=False),
+    ] = None
 
 
 PLAIN = Asked()
 
 
 def compare(
-    entries: Annotated[tuple[str, ...], Parameter(name="NAME=PATH", negative="")],
+    entries: Annotated[tuple[str, ...], Parameter(name="NAME=PATH", negative="", show_default=False)] = (),
     /,
     *,
     asked: Asked = PLAIN,
@@ -63,10 +91,14 @@ def compare(
     (it predicts the cases), or a folder of label maps. All must have the same
     cases; none is ever left out silently.
 
+    With --shift it is told how far sites, scanners or channels are apart, in
+    their intensities and in the features of a model.
+
     For example:
 
         neuraxis compare a=runs/a b=runs/b --into a-or-b/
         neuraxis compare ours=model.nxb nnunet=theirs/ boxed=sam/ --oracle boxed --references ms-brain/ --into all/
+        neuraxis compare --shift site-a/ site-b/ --model model.nxb --into shift/
 
     Args:
         entries: What to compare: runs, bundles or folders of label maps.
@@ -76,6 +108,9 @@ def compare(
         overwrite: whether existing ones are replaced.
         output: how it is shown.
     """
+    if asked.shift:
+        return _show_shift(entries, asked, into, (evaluate_options(scoring), overwrite, output))
+    _refuse_lonely(asked)
     from neuraxis.pipelines.comparison.compare import REPORT, CompareOptions
     from neuraxis.pipelines.comparison.compare import compare as compare_entries
 
@@ -89,6 +124,73 @@ def compare(
         if into is not None:
             show(f"\nreport  {into / REPORT}")
     return 0
+
+
+def _refuse_lonely(asked: Asked) -> None:
+    """Refuse options that mean nothing without --shift."""
+    given = {"--by": asked.by != PLAIN.by, "--site": bool(asked.site), "--model": asked.model is not None}
+    named = next((name for name, is_given in given.items() if is_given), None)
+    if named:
+        raise UsageError(f"{named}: belongs to --shift. Name the datasets: --shift DATASET DATASET")
+
+
+def _show_shift(
+    entries: tuple[str, ...], asked: Asked, into: Path | None, how: tuple[EvaluateOptions, bool, Output]
+) -> int:
+    from neuraxis.pipelines.comparison.shift import REPORT, ShiftOptions, domain_shift
+
+    scoring, overwrite, output = how
+    if asked.references is not None:
+        raise UsageError("--references: with --shift the entries are scored against its datasets. Leave it out.")
+    options = ShiftOptions(
+        by=asked.by,
+        pattern=asked.site,
+        model=asked.model,
+        entries=entries,
+        oracles=asked.oracle,
+        common=asked.common,
+        overwrite=overwrite,
+        scoring=scoring,
+    )
+    with display(output) as progress:
+        found = domain_shift(asked.shift, into, options, progress)
+    if output.json:
+        show_json(found.content())
+    else:
+        show(describe_shift(found))
+        if into is not None:
+            show(f"\nreport  {into / REPORT}")
+    return 0
+
+
+def describe_shift(found: ShiftResult) -> str:
+    """Return the tables that people read: each pair of domains, then scores by domain, then the rules."""
+    shift = found.shift
+    gaps = [
+        (
+            f"{gap.first} - {gap.second}",
+            gap.space,
+            f"{gap.first_patients}, {gap.second_patients}",
+            gap.mmd2,
+            _p(gap.p),
+            _p(gap.p_holm),
+            gap.feature,
+            gap.effect,
+        )
+        for gap in shift.gaps
+    ]
+    tables = [columns(gaps, GAPS)]
+    rows: list[tuple[object, ...]] = []
+    for one in found.scores:
+        for domain, scores in one.by_domain().items():
+            for structure, summary in scores.summary().items():
+                for metric in chief_metrics(scores.metrics)[:2] or scores.metrics[:1]:
+                    value = summary[metric]
+                    interval = _between(value.ci_low, value.ci_high)
+                    rows.append((one.label, domain, f"{structure} {metric}", value.n, value.mean, value.sd, interval))
+    if rows:
+        tables.append(columns(rows, DOMAINS))
+    return "\n\n".join([*tables, "\n".join(shift.notes)])
 
 
 def describe(found: SideBySide, every: bool = False) -> str:

@@ -80,7 +80,7 @@ def nice_ticks(low: float, high: float, count: int = 4) -> tuple[float, ...]:
     >>> nice_ticks(3, 3)
     (3.0, 3.2, 3.4, 3.6, 3.8, 4.0)
     """
-    if not high > low:
+    if not high - low > 1e-9 * max(abs(low), abs(high)):  # less would vanish in the rounding below
         high = low + (abs(low) or 1.0) / 3
     raw = (high - low) / count
     power = 10.0 ** math.floor(math.log10(raw))

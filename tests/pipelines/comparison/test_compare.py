@@ -99,13 +99,13 @@ def load_weights(model: Path) -> list[np.ndarray]:
 def test_a_bundle_that_these_cases_trained_says_so(make_dataset: Make, model: Path) -> None:
     dataset = nx.open_dataset(make_dataset())
     bundle = nx.open_bundle(model)
-    assert "is not known" in module._whether_trained("m", bundle, dataset, ["sub-0"])
+    assert "is not known" in module.whether_trained("m", bundle, dataset, ["sub-0"])
     from neuraxis.dataset.splits import hash_folds, split_by_patient
 
     folds = split_by_patient(dataset.cases, bundle.recipe.splits.folds, bundle.recipe.splits.seed)
     bundle.card.update(data_hash=dataset.content_hash(), split_hash=hash_folds(folds))
-    assert "none of these cases trained it" in module._whether_trained("m", bundle, dataset, folds[0].validation)
-    assert "trained on 1 of these cases" in module._whether_trained("m", bundle, dataset, folds[0].training[:1])
+    assert "none of these cases trained it" in module.whether_trained("m", bundle, dataset, folds[0].validation)
+    assert "trained on 1 of these cases" in module.whether_trained("m", bundle, dataset, folds[0].training[:1])
 
 
 def test_a_case_that_an_entry_lacks_is_refused_or_listed(make_dataset: Make, predict: Make) -> None:

@@ -83,8 +83,8 @@ def test_the_tests_are_in_a_table_and_their_intervals_are_drawn(found: SideBySid
         [c for c in found.contrasts if c.metric in ("dice", "hd95_mm", "volume_error_ml")]
     )
     first = [cell.text() for cell in section.one("tbody").all("tr")[0].children]
-    assert first[:4] == ["ours − theirs", "Dice", "all (mean)", "6"]
-    assert first[6] == "0.2812"
+    assert first[:5] == ["ours", "theirs", "Dice", "all (mean)", "6"]
+    assert first[7] == "0.2812"
     assert len(section.all("figure")) == 3
     assert len(section.all("figure")[0].all("circle")) == 3
 
@@ -96,7 +96,7 @@ def test_below_five_patients_the_page_says_so(scores: Scores, read_html: Reader)
     assert "no interval below 5 patients" in root.one("section", id="scores").text()
     assert "No test below 5 patients." in root.one("section", id="notes").text()
     row = [cell.text() for cell in root.one("section", id="differences").one("tbody").all("tr")[0].children]
-    assert row[4:8] == ["0.0000", "–", "–", "–"]
+    assert row[5:9] == ["0.0000", "–", "–", "–"]
 
 
 def test_what_names_bring_stays_text(scores: Scores, read_html: Reader) -> None:

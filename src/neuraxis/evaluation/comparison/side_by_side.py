@@ -7,7 +7,7 @@ any way (a box drawn round it, say) is an oracle: it bears the word wherever its
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations, groupby
 from pathlib import Path
@@ -309,20 +309,21 @@ def _notes(entries: Sequence[Entry], contrasts: Sequence[Contrast]) -> list[str]
             f"Ranks: over patients in whom every entry has a value, oracles left out; first in: share of {RESAMPLES} "
             "bootstrap resamples of patients in which the mean is the best."
         )
-    return [*said, *_own_notes(entries)]
+    told = joint_notes({entry.label: entry.scores.notes for entry in entries})
+    return [*said, *(note for note in told if note != entries[0].scores.notes[0])]
 
 
-def _own_notes(entries: Sequence[Entry]) -> Iterable[str]:
-    """Return the notes of the scores: once what holds for all, else under the entry's name."""
-    every = [entry.scores.notes for entry in entries]
-    first = entries[0].scores.notes[0]
-    for note in dict.fromkeys(note for notes in every for note in notes):
-        owners = [entry.label for entry, notes in zip(entries, every, strict=True) if note in notes]
-        if len(owners) == len(entries):
-            if note != first:
-                yield note
-        else:
-            yield f"{', '.join(owners)}: {note}"
+def joint_notes(notes: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Return the notes of several tables: once what holds for all, else under the names it holds for.
+
+    >>> joint_notes({"a": ["n = 2", "Rule."], "b": ["n = 3", "Rule."]})
+    ('a: n = 2', 'Rule.', 'b: n = 3')
+    """
+    found = []
+    for note in dict.fromkeys(note for each in notes.values() for note in each):
+        owners = [name for name, each in notes.items() if note in each]
+        found.append(note if len(owners) == len(notes) else f"{', '.join(owners)}: {note}")
+    return tuple(found)
 
 
 def _cell(value: float) -> str:

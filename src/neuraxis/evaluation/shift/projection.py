@@ -42,6 +42,7 @@ def principal_components(rows: np.ndarray) -> Components:
     """
     centred = rows - rows.mean(axis=0)
     left, sizes, directions = np.linalg.svd(centred, full_matrices=False)
+    sizes = np.where(sizes > 1e-12 * sizes.max(initial=0.0), sizes, 0.0)
     count = min(2, len(sizes))
     largest = np.abs(directions[:count]).argmax(axis=1)
     signs = np.where(directions[np.arange(count), largest] < 0, -1.0, 1.0)

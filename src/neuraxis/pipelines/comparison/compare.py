@@ -80,7 +80,8 @@ def compare(
     words = [f"{name}={path}" for name, path in entries.items()] if isinstance(entries, Mapping) else list(entries)
     sources = read_sources(words, options.oracles)
     if len(sources) < 2:
-        raise UsageError(f"{len(sources)} entry is named. A comparison needs two: NAME=PATH OTHER=PATH.")
+        given = "1 entry is" if sources else "0 entries are"
+        raise UsageError(f"{given} named. A comparison needs two: NAME=PATH OTHER=PATH.")
     columns(options.scoring.metrics, options.scoring.rules.tolerances_mm)
     place = _place(into, sources, options.overwrite)
     known = data_of_runs(sources) if references is None else open_references(references)
@@ -94,7 +95,7 @@ def compare(
         if source.kind == "bundle" and model is not None and place is not None:
             folder = place / "predictions" / source.name
             seconds, folders = predict_cases(model, scans[source.name], chosen.cases, folder, progress), (folder,)
-            notes.append(_whether_trained(source.label, model, scans[source.name], chosen.cases))
+            notes.append(whether_trained(source.label, model, scans[source.name], chosen.cases))
         scores = score_folders(source, folders, known, chosen.cases, (options.scoring, progress))
         expense = replace(expense_of(model, source.path if source.kind == "run" else None), cpu_seconds=seconds)
         scored.append(Entry(source.name, scores, source.oracle, source.kind, expense))
@@ -224,7 +225,8 @@ def _derived(notes: Sequence[str]) -> list[str]:
     return [note for note in notes if note.startswith(("The structures are", "Each case counts as"))]
 
 
-def _whether_trained(name: str, bundle: ModelBundle, dataset: Dataset, cases: Sequence[str]) -> str:
+def whether_trained(name: str, bundle: ModelBundle, dataset: Dataset, cases: Sequence[str]) -> str:
+    """Say in words whether a bundle was trained on some of the cases that it is scored on."""
     trained = trained_by(bundle, dataset)
     if trained is None:
         return f"{name}: a bundle; whether it was trained on some of these cases is not known."

@@ -186,7 +186,7 @@ def _differences(found: SideBySide) -> Section:
         if rows and len(rows) <= MOST_ROWS:
             title = f"{_measured(metric)}, {whole}"
             plots.append(figure(difference_plot(rows, term(metric).title), title))
-    columns = (Column("First − second"), Column("Metric", choice=True), Column("Structure", choice=True),
+    columns = (Column("First"), Column("Second"), Column("Metric", choice=True), Column("Structure", choice=True),
                Column("Patients", True, 0), Column("Difference", True, 4), Column("95 % CI", True),
                Column("p (Holm)", True, 4, help="corrected over all tests of the metric", least=1e-4),
                Column("p", True, 4, least=1e-4, extra=True),
@@ -207,8 +207,8 @@ def _contrast_row(one: Contrast) -> tuple[Cell, ...]:
     known = math.isfinite(found.ci_low) and math.isfinite(found.ci_high)
     interval = f"{number(found.ci_low, 4)} to {number(found.ci_high, 4)}" if known else UNDEFINED
     sides = f"{found.first_larger} : {found.second_larger}"
-    return (_name(one), _measured(one.metric), one.structure, found.patients, found.mean, interval, one.p_holm, found.p,
-            found.rank_biserial, found.cohens_d, sides, one.winner or UNDEFINED)  # fmt: skip
+    return (one.first, one.second, _measured(one.metric), one.structure, found.patients, found.mean, interval,
+            one.p_holm, found.p, found.rank_biserial, found.cohens_d, sides, one.winner or UNDEFINED)  # fmt: skip
 
 
 def _case_table(found: SideBySide) -> Markup:
