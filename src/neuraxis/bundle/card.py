@@ -145,6 +145,36 @@ class Int8(CardPart):
     versions: dict[str, str] = {}
 
 
+class CorrectedLabel(CardPart):
+    """One label map that was put in place of another, or came with a new case; hashes alone, since cases have names.
+
+    Attributes:
+        sha256: of the file.
+        replaces: of the label map before; empty for a new case.
+        written: when the file was written last, ISO 8601, UTC.
+        model_hash: of the model that it was made with at first, where that is known.
+    """
+
+    sha256: str
+    replaces: str = ""
+    written: str = ""
+    model_hash: str = ""
+
+
+class Corrections(CardPart):
+    """Label maps that were corrected and cases that came since (`fit --add`).
+
+    Attributes:
+        data_hash: of the data before.
+        split_hash: of their splits, which stayed.
+        labels: one for each label map.
+    """
+
+    data_hash: str
+    split_hash: str
+    labels: tuple[CorrectedLabel, ...] = Field(min_length=1)
+
+
 def software_versions() -> dict[str, str]:
     """Return the versions of neuraxis, Python and the packages that shape a model's result."""
     versions = {"neuraxis": _version.__version__, "python": platform.python_version()}
@@ -171,6 +201,7 @@ class Card(CardPart):
         members: how many further models are inside, bundles of their own whose probabilities are averaged with this
             one's; 0 for most.
         int8: what the quantised networks lose, where there are some.
+        corrections: what was corrected in the training data, where something was.
         licence: of the weights.
         versions: software that made them.
         data_hash: of the training data's files.
@@ -195,6 +226,7 @@ class Card(CardPart):
     limits: tuple[str, ...] = ()
     metrics: Metrics = Metrics()
     int8: Int8 | None = None
+    corrections: Corrections | None = None
     licence: str = "not stated"
     citation: str = ""
     versions: dict[str, str] = Field(default_factory=software_versions)
@@ -224,8 +256,8 @@ class Card(CardPart):
         return input_names(self.channels, self.previous_labels)
 
     def to_json(self) -> str:
-        """Return the text of `bundle.json`; `previous_labels`, `members` and `int8` stand only where there are some."""
-        spare = {key for key in ("previous_labels", "members", "int8") if not getattr(self, key)}
+        """Return the text of `bundle.json`; what not every bundle has stands only where it is."""
+        spare = {key for key in ("previous_labels", "members", "int8", "corrections") if not getattr(self, key)}
         content = self.model_dump(mode="json", exclude=spare)
         return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 

@@ -59,6 +59,15 @@ class FitChoices:
         Path | None,
         Parameter(name="--from", help="A bundle to begin with: its weights as far as they fit, and its network."),
     ] = None
+    add: Annotated[
+        tuple[Path, ...],
+        Parameter(
+            help="Folders of corrected label maps, named as the cases are, or datasets of corrected and further cases.",
+            consume_multiple=True,
+            negative="",
+            show_default=False,
+        ),
+    ] = ()
 
 
 DEFAULTS = FitChoices()
@@ -82,6 +91,7 @@ def fit(
         neuraxis fit ms-brain/ --folds 5 --budget 8h
         neuraxis fit ms-brain/ --preview unlabelled/
         neuraxis fit new-site/ --from model.nxb --budget 20m
+        neuraxis fit ms-brain/ --from model.nxb --add corrected/
         neuraxis fit ms-brain/ --devices 4
 
     Args:
@@ -109,6 +119,7 @@ def fit(
         profile=choices.profile,
         previews=choices.preview,
         begin_with=choices.begin_with,
+        add=choices.add,
     )
     with display(output) as progress, leading(devices, choices.device):
         if choices.folds is None:

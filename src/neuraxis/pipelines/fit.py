@@ -67,6 +67,7 @@ class FitOptions:
             "CHANNEL=FILE"; they change no weight.
         begin_with: a bundle to begin with: its weights as far as they fit, and the network, patch, spacing and
             normalisation that they need, unless the recipe says otherwise.
+        add: folders of corrected label maps, named as the cases are, or datasets of corrected and further cases.
         prepared: folder of the prepared cases, where several runs share them; None: inside the run.
     """
 
@@ -81,6 +82,7 @@ class FitOptions:
     profile: bool = False
     previews: tuple[str, ...] = ()
     begin_with: Path | None = None
+    add: tuple[Path, ...] = ()
     prepared: Path | None = None
 
 
@@ -207,7 +209,11 @@ class _Fit:
 
     def _card(self, planned: Planned) -> Card:
         """Draft the bundle's card, which names the model that the training begins with, and remember that one."""
-        card, path = draft_card(planned, self.options.fold), self.options.begin_with
+        number, path = self.options.fold, self.options.begin_with
+        card = draft_card(planned, number)
+        if planned.corrected is not None:
+            card = planned.corrected.on_card(card, planned.folds, number)
+            self.run.note(corrections=planned.corrected.facts(planned.folds[number]))
         if path is None:
             return card
         bundle = open_bundle(path)
@@ -298,6 +304,7 @@ def request_of(paths: Sequence[Path], options: FitOptions) -> dict[str, Any]:
         "fold": options.fold,
         "repeat": str(options.repeat.resolve()) if options.repeat else None,
         "begin_with": str(options.begin_with.resolve()) if options.begin_with else None,
+        "add": [str(folder.resolve()) for folder in options.add] or None,
     }
 
 
@@ -305,16 +312,18 @@ def _with_repeated(options: FitOptions) -> FitOptions:
     """Take the recipe of the run that is to be repeated."""
     if options.repeat is None:
         return options
-    if options.budget_s is not None or options.settings or str(options.recipe) != "auto" or options.begin_with:
+    more = options.budget_s is not None or options.settings or options.begin_with or options.add
+    if more or str(options.recipe) != "auto":
         raise UsageError(
-            "--repeat takes every decision from the earlier run: leave out --recipe, --set, --budget and --from."
+            "--repeat takes every decision from the earlier run: leave out --recipe, --set, --budget, --from and --add."
         )
     recipe = options.repeat / "recipe.toml"
     if not recipe.is_file() or not (options.repeat / "splits.json").is_file():
         raise UsageError(f"--repeat {options.repeat}: is not the folder of a run (no recipe.toml and splits.json).")
     _check_repeatable(options.repeat, options.fold)
-    begun = read_json(options.repeat / "run.json").get("request", {}).get("begin_with")
-    return replace(options, recipe=recipe, begin_with=Path(begun) if begun else None)
+    asked = read_json(options.repeat / "run.json").get("request", {})
+    begun, added = asked.get("begin_with"), tuple(Path(folder) for folder in asked.get("add") or ())
+    return replace(options, recipe=recipe, begin_with=Path(begun) if begun else None, add=added)
 
 
 def _check_repeatable(earlier: Path, fold: int) -> None:
@@ -341,7 +350,7 @@ def plan_anew(paths: Sequence[Path], options: FitOptions, progress: Progress) ->
     """Plan before anything is written, so that a refusal leaves nothing behind."""
     refuse_foreign(options.into)
     first = open_bundle(options.begin_with) if options.begin_with else None
-    planned = plan_all(paths, options.recipe, options.settings, progress, first)
+    planned = plan_all(paths, options.recipe, options.settings, progress, first, options.add)
     if first is not None:
         refuse_misfit(first, planned.plan.recipe, (planned.dataset.channels, planned.dataset.labels.outputs))
     refuse_stages(planned.plan.recipe, planned.dataset.channels, planned.dataset.labels.outputs)

@@ -30,6 +30,7 @@ from neuraxis.recipe.recipe import Recipe
 from neuraxis.recipe.wishes import leaves, look_up, overlay, read_wishes, resolve
 from neuraxis.registry import need
 from neuraxis.training.devices.options import ONE, Devices
+from neuraxis.training.transfer.corrections import Corrected, correct
 from neuraxis.training.transfer.planning import wishes_from, with_reasons
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Planned:
         fingerprint: what the plan follows from.
         plan: the resolved recipe with its reasons.
         folds: which cases train and validate.
+        corrected: what was corrected in the data, or None.
     """
 
     dataset: Dataset
@@ -65,6 +67,7 @@ class Planned:
     fingerprint: Fingerprint
     plan: Plan
     folds: tuple[Fold, ...]
+    corrected: Corrected | None = None
 
 
 @dataclass(frozen=True)
@@ -105,8 +108,11 @@ def plan_all(
     settings: Sequence[str] = (),
     progress: Progress | None = None,
     begin_with: ModelBundle | None = None,
+    add: Sequence[Path] = (),
 ) -> Planned:
     """Open, check, fingerprint, plan and split; what the weights of `begin_with` need lies below the user's wishes.
+
+    The folders in `add` hold corrected label maps or further cases (see `neuraxis.training.transfer.corrections`).
 
     Raises:
         DataError: the data have errors; the first is named.
@@ -114,6 +120,8 @@ def plan_all(
     """
     wishes = read_wishes(recipe, settings)
     dataset = open_datasets(paths)
+    corrected = correct(dataset, add) if add else None
+    dataset = corrected.dataset if corrected else dataset
     findings, fingerprint = examine(dataset, progress or Silent())
     refuse_errors(findings)
     taken = wishes_from(begin_with, dataset, wishes)
@@ -121,7 +129,11 @@ def plan_all(
     refuse_unknown_cases(plan.recipe, [case.id for case in dataset.cases])
     if problem := plan.recipe.postprocessing.problem(dataset.labels.scored):
         raise RecipeError(f"postprocessing: {problem}")
-    return Planned(dataset, tuple(findings), fingerprint, plan, choose_folds(dataset, plan.recipe))
+    folds = choose_folds(corrected.before if corrected else dataset, plan.recipe)
+    if corrected:
+        folds = corrected.extend(folds)
+        check_folds(folds, dataset.cases)
+    return Planned(dataset, tuple(findings), fingerprint, plan, folds, corrected)
 
 
 def draft_card(planned: Planned, number: int) -> Card:
@@ -212,6 +224,8 @@ def read_plan(run: RunFolder, paths: Sequence[Path]) -> tuple[Dataset, Plan, tup
         DataError: the data changed since.
     """
     dataset = open_datasets(paths)
+    if add := run.content["request"].get("add"):
+        dataset = correct(dataset, [Path(folder) for folder in add]).dataset
     if [dataset.content_hash(), described(dataset)] != [run.content["data_hash"], run.content["described"]]:
         raise DataError(f"{run.folder}: the data changed since this run began. Name another place with --into.")
     recipe = resolve(read_wishes(run.path(RECIPE)))

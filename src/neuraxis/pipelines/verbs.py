@@ -53,6 +53,7 @@ class FitKeywords(TypedDict, total=False):
     profile: bool
     previews: Sequence[Path | str]
     begin_with: Path | str | None
+    add: Sequence[Path | str]
 
 
 class TrainKeywords(TypedDict, total=False):
@@ -96,7 +97,8 @@ def fit(
         progress: who shows how far it is.
         options: recipe, settings (`{"training.steps": 500}` or `["training.steps=500"]`), budget_s, fold, folds
             (how many to train, one after another), device, devices (how many share each batch), repeat, profile,
-            previews (unlabelled scans to show while it learns), begin_with (a bundle).
+            previews (unlabelled scans to show while it learns), begin_with (a bundle), add (folders of corrected
+            label maps or cases).
 
     Raises:
         UsageError: the folder holds another run.
@@ -118,6 +120,7 @@ def fit(
         profile=options.get("profile", False),
         previews=tuple(map(str, options.get("previews", ()))),
         begin_with=Path(first) if first else None,
+        add=tuple(Path(folder) for folder in options.get("add", ())),
     )
     folds = options.get("folds")
     if folds is None:

@@ -165,6 +165,11 @@ def _refuse_contradictions(options: FitOptions, count: int) -> None:
         raise UsageError(f"--folds {count}: needed are at least 2. For a single one leave it out, or name --fold.")
     if options.fold:
         raise UsageError(f"--folds {count} trains every fold: leave out --fold {options.fold}.")
+    if options.add:
+        raise UsageError(
+            f"--folds {count}: does not go with --add, whose cases are dealt to no fold. Train one with --fold, or put "
+            "the corrected label maps into the dataset."
+        )
     if options.repeat is not None:
         raise UsageError(
             f"--repeat {options.repeat}: repeats one fold, not several. Name the folder of a fold, such as "

@@ -96,13 +96,19 @@ def with_reasons(plan: Plan, taken: Mapping[str, Any], wished: Mapping[str, Any]
 def noted_on(card: Card, bundle: ModelBundle) -> Card:
     """Return a card that says with which model the training began, and what may be wrong with its scores."""
     notes = [f"Began with the weights of '{bundle.name}' (SHA-256 {bundle.hash[:16]})."]
-    same_data = card.data_hash and bundle.card.get("data_hash") == card.data_hash
-    same_split = bundle.card.get("split_hash") == card.split_hash and list(bundle.card["folds"]) == list(card.folds)
-    if same_data and not same_split:
+    ours, theirs = card.model_dump(mode="json"), bundle.card
+    same_data = _hashes(ours, "data_hash") & _hashes(theirs, "data_hash")
+    same_split = _hashes(ours, "split_hash") & _hashes(theirs, "split_hash")
+    if same_data and not (same_split and list(theirs["folds"]) == list(card.folds)):
         notes.append("That model learned from these data with other cases held out: the scores may be too good.")
         log.warning("--from %s: %s", bundle.path, notes[-1])
     data = card.training_data
     return card.model_copy(update={"training_data": data.model_copy(update={"notes": (*data.notes, *notes)})})
+
+
+def _hashes(card: Mapping[str, Any], key: str) -> set[str]:
+    """Return the hash that a card bears, and that of the data before they were corrected."""
+    return {card.get(key) or "", (card.get("corrections") or {}).get(key) or ""} - {""}
 
 
 def refuse_misfit(bundle: ModelBundle, recipe: Recipe, ends: tuple[tuple[str, ...], tuple[str, ...]]) -> None:
