@@ -226,7 +226,7 @@ def test_a_repeat_of_another_fold_is_refused(run, toy_dataset):
 
 
 def test_a_repeat_takes_no_other_decisions(toy_dataset, run):
-    with pytest.raises(UsageError, match="leave out --recipe, --set, --budget and --from"):
+    with pytest.raises(UsageError, match="leave out --recipe, --set, --budget, --from and --add"):
         fit([toy_dataset], FitOptions(into=run.run.with_name("other"), repeat=run.run, budget_s=60))
 
 
