@@ -39,16 +39,16 @@ def trained_groups(network: nn.Module, stage: StageRecipe) -> list[dict[str, Any
     return [{"params": parameters, "factor": factor} for factor, parameters in groups.items()]
 
 
-def hold_still(network: nn.Module, stage: StageRecipe, backward: bool) -> None:
+def hold_still(network: nn.Module, stage: StageRecipe) -> None:
     """Keep what a stage freezes from moving: its weights, and statistics of normalisation that no weight moves with.
 
     Args:
         network: in training; all that the stage does not freeze is set free.
         stage: what it freezes.
-        backward: whether gradients of frozen weights are computed all the same.
     """
     for name, parameter in network.named_parameters():
-        parameter.requires_grad_(backward or not is_frozen(name, stage))
+        parameter.requires_grad_(not is_frozen(name, stage))
+        parameter.grad = parameter.grad if parameter.requires_grad else None
     for module in _with_frozen_statistics(network, stage):
         module.eval()
 

@@ -40,14 +40,13 @@ class Stages:
         stages = self.recipe.stage
         return trained_groups(self.network, stages[self.current]) if stages else self.network.parameters()
 
-    def lead(self, step: int, course: Course, optimizer: torch.optim.Optimizer, backward: bool = False) -> None:
+    def lead(self, step: int, course: Course, optimizer: torch.optim.Optimizer) -> None:
         """Make network and optimiser ready for a step.
 
         Args:
             step: steps done before it.
             course: the steps in all.
             optimizer: of the stage before, or of this one; with a new stage it forgets all it knew.
-            backward: whether gradients of frozen weights are computed all the same, as several devices need it.
         """
         stages = self.recipe.stage
         if not stages:
@@ -64,7 +63,7 @@ class Stages:
             self._told = number
             log.info("%s", self.describe(step))
         self.watch.may_end = number == len(stages) - 1
-        hold_still(self.network, stages[number], backward)
+        hold_still(self.network, stages[number])
 
     def describe(self, step: int) -> str:
         """Say in a line what the current stage does, from this step on."""
