@@ -7,6 +7,7 @@ from pathlib import Path
 from neuraxis.cli import main
 from neuraxis.pipelines import steps
 from neuraxis.preparation.store import Store
+from neuraxis.training.devices.options import Devices
 
 
 def test_a_dataset_is_prepared_into_a_store(toy: Path, tmp_path: Path, capsys) -> None:
@@ -48,13 +49,13 @@ def test_replacing_a_store_by_one_of_other_data_leaves_no_case_of_the_old(toy: P
 def test_every_option_reaches_the_training(tmp_path: Path, monkeypatch, capsys) -> None:
     calls = []
 
-    def fake(store, into, fold, device, progress, insight):
-        calls.append((store, into, fold, device, insight))
+    def fake(store, into, fold, device, progress, options):
+        calls.append((store, into, fold, device, options))
         return into / "model.nxb"
 
     monkeypatch.setattr(steps, "train_store", fake)
-    asked = "train prepared --into runs/a --fold 3 --device cuda:1 --profile --preview a.nii.gz T1=b.nii.gz"
+    asked = "train prepared --into runs/a --fold 3 --device cuda --profile --devices 2 --preview a.nii.gz T1=b.nii.gz"
     assert main.run(asked.split()) == 0
-    insight = steps.Insight(profile=True, previews=("a.nii.gz", "T1=b.nii.gz"))
-    assert calls == [(Path("prepared"), Path("runs/a"), 3, "cuda:1", insight)]
+    options = steps.TrainOptions(profile=True, previews=("a.nii.gz", "T1=b.nii.gz"), devices=Devices(2))
+    assert calls == [(Path("prepared"), Path("runs/a"), 3, "cuda", options)]
     assert "model  runs/a/model.nxb" in capsys.readouterr().out

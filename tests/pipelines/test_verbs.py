@@ -53,7 +53,7 @@ def test_the_steps_take_what_the_step_before_returned(toy: Path, tmp_path: Path,
     bundle = Path(__file__).parents[1] / "bundle" / "fixtures" / "schema-1.nxb"
     monkeypatch.setattr(steps, "train_store", lambda *arguments: asked.append(arguments) or bundle)
     assert nx.train(store, into=tmp_path / "run", fold=1).path == bundle
-    assert asked == [(tmp_path / "prepared", tmp_path / "run", 1, "auto", None, steps.Insight())]
+    assert asked == [(tmp_path / "prepared", tmp_path / "run", 1, "auto", None, steps.TrainOptions())]
     assert resolve(read_wishes(tmp_path / "prepared" / "recipe.toml")) == plan.recipe
 
 
