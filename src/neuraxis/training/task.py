@@ -80,6 +80,7 @@ class SegmentationTask(L.LightningModule):
         missing: which channels are left out of which sample.
         clock: how long it has worked.
         ranks: the processes that share each batch.
+        optimizer_state: what the optimiser begins with, until it is built.
         first_step: optimiser steps done before this process began.
         loss_sum: sum of losses since the last row of the curves.
         loss_count: steps in that sum.
@@ -104,7 +105,7 @@ class SegmentationTask(L.LightningModule):
         self.stages, self.missing = Stages(recipe, self.network, self.watch), ChannelDropout(recipe)
         self.ranks: Ranks = ALONE
         self.first_step, self.loss_sum, self.loss_count = 0, 0.0, 0
-        self._optimizer_state: dict[str, Any] | None = None
+        self.optimizer_state: dict[str, Any] | None = None
         self._unread: torch.Tensor | None = None
         if flat is None:
             self.network.to(memory_format=torch.channels_last_3d)
@@ -117,19 +118,16 @@ class SegmentationTask(L.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Build the optimiser; after an interruption with the moments it had."""
         optimizer = build_optimizer(self.recipe.training, self.stages.trained())
-        if self._optimizer_state is not None:
-            optimizer.load_state_dict(self._optimizer_state)
-            self._optimizer_state = None
+        if self.optimizer_state is not None:
+            optimizer.load_state_dict(self.optimizer_state)
+            self.optimizer_state = None
         return optimizer
 
-    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Hear, as one of several ranks, what rank 0 decided after the last step."""
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Hear, as one of several ranks, what rank 0 decided since the last step, and augment on the device."""
         if not self.ranks.agree(self):
             self.trainer.should_stop = True
-        return batch
-
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Augment on the device."""
+            return batch
         images, targets, step = batch
         with record_function("augmentation"):
             numbers = self.ranks.samples(self.recipe)
@@ -247,24 +245,11 @@ class SegmentationTask(L.LightningModule):
             "stage": self.stages.current,
         }
 
-    def handed_on(self) -> dict[str, Any]:
-        """Return, before training starts, what another rank restores to take part in it."""
-        return {
-            "step": self.first_step,
-            "network": self.network.state_dict(),
-            "running": self.network.state_dict(),
-            "optimizer": self._optimizer_state,
-            "loss_sum": 0.0,
-            "loss_count": 0,
-            "watch": self.watch.state(),
-            "stage": self.stages.current,
-        }
-
     def restore(self, progress: dict[str, Any]) -> None:
         """Continue from what `progress` returned; call it before training starts."""
         self.network.load_state_dict(progress["network"])
         self.running.load_state_dict(progress["running"])
-        self._optimizer_state, self.stages.current = progress["optimizer"], int(progress.get("stage", 0))
+        self.optimizer_state, self.stages.current = progress["optimizer"], int(progress.get("stage", 0))
         self.first_step = int(progress["step"])
         self.clock.restore(progress.get("clock", {}))
         self.watch.restore(progress.get("watch", {}))

@@ -63,7 +63,8 @@ def speed_in_words(count: int, step_s: float, alone_s: float | None) -> str:
     rate = f"{count} devices took {1 / step_s:.3g} steps/s"
     if alone_s is None:
         return f"{rate}; one process alone could not be timed, so no speed-up is stated."
-    return f"{rate}, one process alone {1 / alone_s:.3g} steps/s: {alone_s / step_s:.2f} times as fast."
+    slower = " One process would have been faster." if alone_s < step_s else ""
+    return f"{rate}, one process alone {1 / alone_s:.3g} steps/s: {alone_s / step_s:.2f} times as fast.{slower}"
 
 
 def _time_alone(job: TrainingJob, most_s: float) -> dict[str, Any]:

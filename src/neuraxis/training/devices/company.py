@@ -81,7 +81,7 @@ class Company(SeveralRanks):
         torch.set_num_threads(threads_of(self.devices))
         self.begin(job.recipe.patches.batch)
         self._waiting = False
-        self.send(packed(_described(job, self.on_gpu), task.handed_on()))
+        self.send(packed(_described(job, self.on_gpu), _state_of(task)))
         try:
             yield
             self.order_stop(task)
@@ -157,6 +157,20 @@ def _join(devices: Devices, on_gpu: bool, where: dict[str, Any]) -> None:
     if on_gpu:
         torch.cuda.set_device(devices.local_rank)
     distributed.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", timeout=PATIENCE, **where)
+
+
+def _state_of(task: SegmentationTask) -> dict[str, Any]:
+    """Return, before training starts, what the others restore to take part in it."""
+    return {
+        "step": task.first_step,
+        "network": task.network.state_dict(),
+        "running": task.network.state_dict(),
+        "optimizer": task.optimizer_state,
+        "loss_sum": 0.0,
+        "loss_count": 0,
+        "watch": task.watch.state(),
+        "stage": task.stages.current,
+    }
 
 
 def _described(job: TrainingJob, on_gpu: bool) -> dict[str, Any]:
