@@ -66,9 +66,11 @@ def test_a_run_of_several_folds_is_scored_on_all_that_they_held_out(
     (run / "predictions").rename(run / "none")
     for fold in range(2):
         predict(f"run/fold-{fold}/predictions", 1, range(3 * fold, 3 * fold + 3))
+        (run / f"fold-{fold}" / "run.json").write_text((run / "run.json").read_text())
     found = compare({"run": run, "other": predict("b")}, options=QUICK)
     assert found.entries[0].scores.cases() == tuple(f"sub-{n}" for n in range(6))
     assert [one.difference.mean for one in found.contrasts] == [0.0] * 3
+    assert found.entries[0].expense.training_minutes == 3.0
 
 
 def test_a_bundle_predicts_the_cases_once_and_its_seconds_are_read(
@@ -218,3 +220,13 @@ def test_a_run_without_predictions_says_what_to_do(make_dataset: Make, make_run:
         path.unlink()
     with pytest.raises(DataError, match=r"^run: the run .* has no predictions of held-out cases yet"):
         compare({"run": run, "b": predict("b")}, data)
+
+
+def test_a_run_whose_held_out_cases_chose_something_says_so(make_dataset: Make, make_run: Make, predict: Make) -> None:
+    run = make_run("run", make_dataset(), range(2))
+    scores = nx.evaluate(run / "predictions", predict("same", 0, range(2)))
+    type(scores).of(scores.rows, selected_on_these_cases=True).write_csv(run / "scores.csv")
+    found = compare({"run": run, "other": predict("b")}, options=QUICK)
+    assert [entry.scores.selected_on_these_cases for entry in found.entries] == [True, False]
+    assert [note[:28] for note in found.notes if "Selected" in note] == ["run: Selected on these cases"]
+    assert sum("n = 2 cases" in note for note in found.notes) == 1

@@ -294,7 +294,8 @@ def _notes(entries: Sequence[Entry], contrasts: Sequence[Contrast]) -> list[str]
         for entry in entries
         if entry.oracle
     ]
-    said.append(entries[0].scores.notes[0])
+    who = next(note for note in entries[0].scores.notes if note.startswith("n = "))
+    said.append(who)
     if len(patients) < MIN_PATIENTS:
         said.append(f"No test below {MIN_PATIENTS} patients. Every value stands in the table of cases.")
     else:
@@ -310,7 +311,7 @@ def _notes(entries: Sequence[Entry], contrasts: Sequence[Contrast]) -> list[str]
             "bootstrap resamples of patients in which the mean is the best."
         )
     told = joint_notes({entry.label: entry.scores.notes for entry in entries})
-    return [*said, *(note for note in told if note != entries[0].scores.notes[0])]
+    return [*said, *(note for note in told if note != who)]
 
 
 def joint_notes(notes: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

@@ -215,7 +215,8 @@ def _place(into: Path | str | None, sources: Sequence[Source], overwrite: bool) 
 def _selected(run: Path) -> bool:
     """Tell whether a run's held-out cases chose anything in its training."""
     try:
-        return any(Scores.read_csv(path).selected_on_these_cases for path in run.glob("**/scores.csv"))
+        tables = [path for path in (run / "scores.csv", *run.glob("fold-*/scores.csv")) if path.is_file()]
+        return any(Scores.read_csv(path).selected_on_these_cases for path in tables)
     except NeuraxisError:
         return False
 

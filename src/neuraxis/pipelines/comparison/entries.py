@@ -202,9 +202,17 @@ def _counted(bundle: ModelBundle) -> tuple[int, float]:
 
 
 def _training_minutes(run: Path) -> float | None:
+    """Return the minutes of a run's training, of several folds together; None where one of them does not tell."""
+    folds = [path.parent for path in run.glob(f"fold-*/{RUN}")]
+    seconds = [_training_seconds(part) for part in folds or [run]]
+    known = [value for value in seconds if value is not None]
+    return sum(known) / 60 if len(known) == len(seconds) else None
+
+
+def _training_seconds(run: Path) -> float | None:
     events = [event for event in _content(run).get("events", []) if isinstance(event, dict)]
     seconds = [event.get("seconds") for event in events if event.get("kind") == "trained"]
-    return float(seconds[-1]) / 60 if seconds and isinstance(seconds[-1], int | float) else None
+    return float(seconds[-1]) if seconds and isinstance(seconds[-1], int | float) else None
 
 
 def _content(run: Path) -> dict[str, Any]:
