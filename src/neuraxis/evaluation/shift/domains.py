@@ -73,7 +73,8 @@ class Gap:
         p: of the permutation test; NaN below 5 patients on a side.
         p_holm: corrected over all pairs of domains in the space.
         feature: the feature whose means differ most.
-        effect: their difference, first less second, over the pooled SD of patients; NaN where that is 0.
+        effect: their difference, first less second, over the pooled SD of patients; NaN where that is 0, and below 5
+            patients on a side.
     """
 
     space: str
@@ -215,11 +216,16 @@ def _gaps(members: Sequence[Member], space: Space, scaled: np.ndarray) -> Iterat
 
 
 def _largest_effect(first: np.ndarray, second: np.ndarray) -> tuple[int, float]:
-    """Return the feature whose means differ most in units of the pooled SD, and by how much."""
+    """Return the feature whose means differ most in units of the pooled SD, and by how much.
+
+    Below 5 patients on a side the SD says nothing: the feature is then that of the largest difference, and NaN.
+    """
     count = len(first) + len(second) - 2
     difference = first.mean(axis=0) - second.mean(axis=0)
+    if min(len(first), len(second)) < MIN_PATIENTS:
+        return int(np.abs(difference).argmax()), math.nan
     squares = ((first - first.mean(axis=0)) ** 2).sum(axis=0) + ((second - second.mean(axis=0)) ** 2).sum(axis=0)
-    spread = np.sqrt(squares / count) if count else np.zeros(first.shape[1])
+    spread = np.sqrt(squares / count)
     known = spread > 1e-9
     effects = np.where(known, difference / np.where(known, spread, 1.0), 0.0)
     place = int(np.abs(effects).argmax() if known.any() else np.abs(difference).argmax())
