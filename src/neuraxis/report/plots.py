@@ -95,22 +95,22 @@ def strip_plot(
     return _svg(bottom + _BOTTOM, f"{unit} of every case, one row for each of {', '.join(known)}", *parts)
 
 
-def difference_plot(rows: Mapping[str, tuple[float, float, float]], unit: str) -> Markup:
+def difference_plot(rows: Sequence[tuple[str, float, float, float]], unit: str) -> Markup:
     """Return one row for each difference: its mean as a dot, its interval as a line, and a line at 0 for all.
 
     Args:
-        rows: name to mean, lower and upper end; without an interval (NaN) the dot stands alone, without a mean nothing.
+        rows: name, mean, lower and upper end; without an interval (NaN) the dot stands alone, without a mean nothing.
         unit: what the axis says.
     """
-    finite = [value for row in rows.values() for value in row if math.isfinite(value)]
+    finite = [value for row in rows for value in row[1:] if math.isfinite(value)]
     ticks = nice_ticks(min([0.0, *finite]), max([0.0, *finite]))
     bottom = _TOP + _DIFFERENCE_ROW * len(rows)
     x = _scale(ticks[0], ticks[-1], 12, WIDTH - _RIGHT)
     parts = [tag("path", d="".join(f"M{short(x(tick))} {_TOP}V{bottom}" for tick in ticks), class_="grid")]
     parts.append(tag("path", d=f"M{short(x(0))} {_TOP}V{bottom}", class_="zero"))
-    for index, (name, (mean, low, high)) in enumerate(rows.items()):
+    for index, (name, mean, low, high) in enumerate(rows):
         top = _TOP + _DIFFERENCE_ROW * index
-        parts.append(tag("text", _shortened(name), x=12, y=top + 15, class_="row"))
+        parts.append(tag("text", _shortened(name, 50), x=12, y=top + 15, class_="row"))
         if math.isfinite(low) and math.isfinite(high):
             parts.append(tag("path", d=f"M{short(x(low))} {short(top + 28)}H{short(x(high))}", class_="line s1"))
         if math.isfinite(mean):
@@ -226,7 +226,7 @@ def _violin(values: np.ndarray, x: Scale, middle: float) -> Markup:
     return tag("path", d=_path([*upper, *reversed(lower)]) + "z", class_="violin")
 
 
-def _shortened(name: str, most: int = 30) -> str:
+def _shortened(name: str, most: int = 34) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
 

@@ -26,7 +26,14 @@ def test_datasets_without_sites_are_domains_themselves(make_dataset: Make) -> No
     a, b = make_dataset("a", 2), make_dataset("b", 1)
     placed = place_cases(open_sources([a, b]), Grouping())
     assert [(one.id, one.domain) for one in placed] == [("a_sub-0", "a"), ("a_sub-1", "a"), ("b_sub-0", "b")]
+    assert [one.patient for one in placed] == ["a/sub-0", "a/sub-1", "b/sub-0"]
     assert domains(a, b, by="dataset") == ["a", "a", "b"]
+
+
+def test_one_patient_on_two_scanners_of_a_dataset_stays_one(make_dataset: Make) -> None:
+    scanners, patients = {"sub-0": "x", "sub-1": "y"}, {"sub-0": "Ada", "sub-1": "Ada"}
+    placed = place_cases(open_sources([make_dataset(cases=2, site=scanners, subject=patients)]), Grouping())
+    assert [(one.domain, one.patient) for one in placed] == [("x", "Ada"), ("y", "Ada")]
 
 
 def test_a_pattern_in_the_names_tells_domains(make_dataset: Make) -> None:

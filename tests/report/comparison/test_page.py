@@ -89,6 +89,14 @@ def test_the_tests_are_in_a_table_and_their_intervals_are_drawn(found: SideBySid
     assert len(section.all("figure")[0].all("circle")) == 3
 
 
+def test_the_longest_name_of_an_oracle_is_cut_before_the_word(scores: Scores, read_html: Reader) -> None:
+    name = "twenty-four signs exactly"[:24]
+    found = compare_scores([Entry(name, scores, oracle=True), Entry(name[:23], scores)])
+    root = read_html(comparison_html(ComparisonReport("A", found)))
+    drawn = {text.text() for text in root.all("text", class_="row")}
+    assert drawn == {f"{name} (oracle)", name[:23], f"twenty-four s… (oracle) − {name[:23]}"}
+
+
 def test_below_five_patients_the_page_says_so(scores: Scores, read_html: Reader) -> None:
     few = Scores.of(scores.rows[:4])
     found = compare_scores([Entry("a", few), Entry("b", few)])

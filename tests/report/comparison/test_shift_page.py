@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -90,3 +92,13 @@ def test_what_names_bring_stays_text(shift: Shift, read_html: Reader) -> None:
     root = read_html(page(compare_domains(members, shift.spaces)))
     assert len(root.all("script")) == 1
     assert root.all("title")[1].text().startswith(EVIL)
+
+
+@pytest.mark.browser
+def test_the_page_runs_under_its_policy_without_a_complaint(chromium: str, shift: Shift, tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text(page(shift), encoding="utf-8")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--enable-logging=stderr", "--dump-dom"]
+    command = [chromium, *flags, f"--user-data-dir={tmp_path / 'profile'}", (tmp_path / "page.html").as_uri()]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert 'data-ready="yes"' in ran.stdout
+    assert [line for line in ran.stderr.splitlines() if "CONSOLE" in line] == []

@@ -63,17 +63,14 @@ class Placed:
         case: with its files.
         domain: empty where channels are the domains.
         source: name of its dataset.
+        patient: whose scan it is; those of different datasets are different people, whatever their names.
     """
 
     id: str
     case: Case
     domain: str
     source: str
-
-    @property
-    def patient(self) -> str:
-        """Whose scan it is; patients of different datasets are different people unless their names say otherwise."""
-        return self.case.subject or self.id
+    patient: str
 
 
 def open_sources(folders: Sequence[Path | str | Dataset], channels: tuple[str, ...] = ()) -> tuple[Source, ...]:
@@ -130,10 +127,11 @@ def place_cases(sources: Sequence[Source], how: Grouping) -> tuple[Placed, ...]:
         for case in source.cases:
             row = tables[source.name].get(case.subject) or tables[source.name].get(case.id) or {}
             domain = _domain(case, source, row, how, pattern, has_sites)
-            id = case.id if len(sources) == 1 else f"{source.name}_{case.id}"
+            alone, patient = len(sources) == 1, case.subject or case.id
+            id = case.id if alone else f"{source.name}_{case.id}"
             if not domain and how.by != CHANNEL:
                 without.append(id)
-            placed.append(Placed(id, case, domain, source.name))
+            placed.append(Placed(id, case, domain, source.name, patient if alone else f"{source.name}/{patient}"))
     if without:
         shown = ", ".join(without[:_SHOWN]) + (", ..." if len(without) > _SHOWN else "")
         said = f"the pattern {how.pattern!r} is not found in their names" if pattern else f"no {how.by} is known"

@@ -20,7 +20,7 @@ from neuraxis.networks.cost import cost
 
 Kind = Literal["run", "bundle", "predictions"]
 BUNDLE, CARD, RUN, PREDICTIONS = "model.nxb", "bundle.json", "run.json", "predictions"
-_NAME = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,59}")
+_NAME = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,23}")
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def _name_and_path(word: str) -> tuple[str, Path]:
         name = path.resolve().name.removesuffix(".nxb")
     if not _NAME.fullmatch(name.strip()):
         raise UsageError(
-            f"{word[:80]!a}: is no name of an entry. Write NAME=PATH with a name of at most 60 characters, without "
+            f"{word[:80]!a}: is no name of an entry. Write NAME=PATH with a name of at most 24 characters, without "
             "slashes, that does not begin with a dot."
         )
     return name.strip(), path

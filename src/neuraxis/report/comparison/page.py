@@ -29,7 +29,7 @@ from neuraxis.report.page import (
 from neuraxis.report.plots import difference_plot, strip_plot
 from neuraxis.report.score_tables import interval_text, shown_metrics, term, tile
 
-MOST_TILES, MOST_ROWS = 8, 12
+MOST_TILES, MOST_ROWS, SHORT = 8, 12, 23
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,11 +178,11 @@ def _differences(found: SideBySide) -> Section:
     whole = ALL if len(found.structures) > 1 else found.structures[0]
     plots = []
     for metric in shown:
-        rows = {
-            _name(one): (one.difference.mean, one.difference.ci_low, one.difference.ci_high)
+        rows = [
+            (_name(one), one.difference.mean, one.difference.ci_low, one.difference.ci_high)
             for one in found.contrasts
             if one.metric == metric and one.structure == whole
-        }
+        ]
         if rows and len(rows) <= MOST_ROWS:
             title = f"{_measured(metric)}, {whole}"
             plots.append(figure(difference_plot(rows, term(metric).title), title))
@@ -238,7 +238,15 @@ def _pictures(overlays: Sequence[Overlay]) -> Section | None:
 
 
 def _name(one: Contrast) -> str:
-    return f"{one.first} − {one.second}"
+    return f"{_in_short(one.first)} − {_in_short(one.second)}"
+
+
+def _in_short(label: str) -> str:
+    """Return a label that fits beside another one; an oracle stays one."""
+    if len(label) <= SHORT:
+        return label
+    word = " (oracle)" if label.endswith(" (oracle)") else ""
+    return f"{label[: SHORT - 1 - len(word)]}…{word}"
 
 
 def _measured(metric: str) -> str:
