@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from neuraxis.errors import DataError, NeuraxisError, UsageError
 from neuraxis.evaluation.evaluate import EvaluateOptions
 from neuraxis.pipelines.comparison import compare as module
 from neuraxis.pipelines.comparison.compare import CompareOptions, compare
+from neuraxis.pipelines.comparison.entries import expense_of
 from neuraxis.volume.formats import nifti
 from neuraxis.volume.grid import Grid
 from neuraxis.volume.volume import Volume
@@ -90,6 +92,16 @@ def test_a_bundle_predicts_the_cases_once_and_its_seconds_are_read(
     monkeypatch.setattr("neuraxis.pipelines.comparison.predicting.Predictor", None)
     again = compare(entries, data, into, CompareOptions(overwrite=True, scoring=DICE))
     assert json.dumps(again.content()) == json.dumps(found.content())
+
+
+def test_all_networks_of_a_bundle_count_and_of_a_run_the_one_that_predicts_a_case(model: Path, tmp_path: Path) -> None:
+    bundle = nx.open_bundle(model)
+    two = replace(bundle, folds=(*bundle.folds, replace(bundle.folds[0], index=1)))
+    (tmp_path / "run.json").write_text("{}")
+    one, both, run = expense_of(bundle), expense_of(two), expense_of(two, tmp_path)
+    assert both.parameters == 2 * one.parameters == 2 * run.parameters
+    assert (both.window_gflops, run.window_gflops) == (2 * one.window_gflops, one.window_gflops)
+    assert run.training_minutes is None
 
 
 def load_weights(model: Path) -> list[np.ndarray]:

@@ -35,11 +35,11 @@ class Expense:
     """What an entry costs; None where nothing tells.
 
     Attributes:
-        parameters: of its networks, all folds together.
-        window_gflops: floating-point operations of one window, in 1e9, all folds together, not mirrored.
+        parameters: of the networks that predict a case.
+        window_gflops: floating-point operations of these in one window, in 1e9, not mirrored.
         window: voxels of that window.
         cpu_seconds: median over cases of the processor's seconds, read here while it predicted.
-        training_minutes: of the training, on whichever machine it ran.
+        training_minutes: of the training, of all folds of a run together, on whichever machine it ran.
     """
 
     parameters: int | None = None

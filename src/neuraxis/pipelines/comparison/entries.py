@@ -122,14 +122,15 @@ def expense_of(bundle: ModelBundle | None, run: Path | None = None) -> Expense:
     """Return what a model costs, as its card and its run tell; what they do not tell stays unknown.
 
     Args:
-        bundle: the model; its networks are counted layer by layer, all folds and both stages of a cascade.
-        run: the folder of the run that trained it.
+        bundle: the model; its networks are counted layer by layer, both stages of a cascade together.
+        run: the folder of the run that trained it, in which one network predicted each held-out case; else all folds of
+            the bundle count.
     """
     minutes = _training_minutes(run) if run else None
     if bundle is None:
         return Expense(training_minutes=minutes)
     stages = [stage for stage in (bundle.previous, bundle) if stage is not None]
-    counted = [_counted(stage) for stage in stages]
+    counted = [_counted(stage, 1 if run else len(stage.folds)) for stage in stages]
     window = " and ".join("x".join(map(str, stage.recipe.patches.shape)) for stage in stages)
     known = all(parameters for parameters, _ in counted)
     return Expense(
@@ -188,8 +189,8 @@ def _datasets_of(run: Path) -> tuple[str, ...]:
     return tuple(map(str, told)) if isinstance(told, list) else ()
 
 
-def _counted(bundle: ModelBundle) -> tuple[int, float]:
-    """Return the parameters and the GFLOPs of a window, of all folds together; zeros where they cannot be counted."""
+def _counted(bundle: ModelBundle, networks: int) -> tuple[int, float]:
+    """Return the parameters and the GFLOPs of a window of some networks; zeros where they cannot be counted."""
     recipe = bundle.recipe
     one = cost(
         recipe.network.name,
@@ -198,7 +199,7 @@ def _counted(bundle: ModelBundle) -> tuple[int, float]:
         len(bundle.inputs),
         len(bundle.labels.outputs),
     )
-    return one.parameters * len(bundle.folds), 2e-9 * one.multiply_adds * len(bundle.folds)
+    return one.parameters * networks, 2e-9 * one.multiply_adds * networks
 
 
 def _training_minutes(run: Path) -> float | None:

@@ -152,8 +152,9 @@ def _cost(entries: Sequence[Entry]) -> Section | None:
         (entry.label, *(cells[place] or UNDEFINED for cells in known.values())) for place, entry in enumerate(entries)
     ]
     lead = (
-        "Counted from the layers of the networks on the card, all folds together; one window, not mirrored. CPU "
-        "seconds are the median case's, read here while a bundle predicted. What nothing tells is a dash."
+        "Counted from the layers on the card: all networks of a bundle, and of a run the one that predicts a held-out "
+        "case; one window, not mirrored. CPU seconds are the median case's, read here while a bundle predicted. What "
+        "nothing tells is a dash."
     )
     return Section("cost", "Cost", grouped_table(columns, {"What each entry costs": rows}, "Cost of each entry"), lead)
 
