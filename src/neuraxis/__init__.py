@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from neuraxis.pipelines.runs.stop import stop_run
     from neuraxis.pipelines.segment import SegmentOptions
     from neuraxis.pipelines.segment import segment as segment_files
+    from neuraxis.pipelines.transfer.transfer import TransferOptions, transfer
     from neuraxis.pipelines.verbs import check, fit, import_bundle, list_choices, plan, prepare, segment, train
     from neuraxis.recipe.planner import Plan
     from neuraxis.recipe.recipe import Recipe
@@ -64,6 +65,7 @@ else:
         **dict.fromkeys(("import_bundle", "prepare", "segment", "train"), "neuraxis.pipelines.verbs"),
         **dict.fromkeys(("cite_bundle", "list_bundles"), "neuraxis.bundle.registry"),
         **dict.fromkeys(("CompareOptions", "compare"), "neuraxis.pipelines.comparison.compare"),
+        **dict.fromkeys(("TransferOptions", "transfer"), "neuraxis.pipelines.transfer.transfer"),
         **dict.fromkeys(("ShiftOptions", "domain_shift"), "neuraxis.pipelines.comparison.shift"),
         "evaluate": "neuraxis.pipelines.evaluate:evaluate_folders",
         "examine_machine": "neuraxis.pipelines.doctor",
@@ -141,6 +143,7 @@ __all__ = [
     "Scores",
     "SegmentOptions",
     "ShiftOptions",
+    "TransferOptions",
     "UnknownName",
     "UsageError",
     "Volume",
@@ -169,5 +172,6 @@ __all__ = [
     "segment_files",
     "stop_run",
     "train",
+    "transfer",
     "write_report",
 ]

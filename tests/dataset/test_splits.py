@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from neuraxis.dataset.case import Case
-from neuraxis.dataset.splits import Fold, check_folds, hash_folds, split_by_patient
+from neuraxis.dataset.splits import Fold, check_folds, hash_folds, split_by_patient, thin_training
 from neuraxis.errors import DataError
 
 
@@ -89,3 +91,13 @@ def test_the_hash_changes_when_a_case_changes_sides() -> None:
     assert hash_folds([fold]) == hash_folds([Fold(("a", "b"), ("c",))])
     assert hash_folds([fold]) != hash_folds([Fold(("a",), ("b", "c"))])
     assert len(hash_folds([fold])) == 64
+
+
+def test_smaller_shares_of_the_training_patients_are_among_larger_ones() -> None:
+    everyone = cases(20, sessions=2)
+    folds = split_by_patient(everyone, folds=4)
+    kept = [thin_training(folds, everyone, share)[1] for share in (0.001, 0.1, 0.5, 1.0)]
+    assert all(fold.validation == folds[1].validation for fold in kept)
+    assert [len(fold.training) for fold in kept] == [2, 4, 16, 30]
+    assert all(set(few.training) <= set(many.training) for few, many in pairwise(kept))
+    assert thin_training(folds, everyone, 0.5, seed=1)[1].training != kept[2].training

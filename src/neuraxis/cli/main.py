@@ -33,6 +33,7 @@ VERBS = {
     "segment": "neuraxis.cli.segment:segment",
     "evaluate": "neuraxis.cli.evaluate:evaluate",
     "compare": "neuraxis.cli.compare:compare",
+    "transfer": "neuraxis.cli.transfer:transfer",
     "check": "neuraxis.cli.check:check",
     "plan": "neuraxis.cli.plan:plan",
     "prepare": "neuraxis.cli.prepare:prepare",
@@ -44,7 +45,7 @@ VERBS = {
     "demo": "neuraxis.cli.demo:demo",
 }
 INTERRUPTED, READER_GONE, TERMINATED = 130, 141, 143
-RESUMABLE = {"fit", "prepare", "train", "demo"}
+RESUMABLE = {"fit", "transfer", "prepare", "train", "demo"}
 HELP = """From labelled scans of brain and spine to a validated segmenter, and from a new scan to a segmentation.
 
 neuraxis fit DATASET            turns labelled scans into a validated model

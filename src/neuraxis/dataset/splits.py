@@ -48,6 +48,28 @@ def split_by_patient(cases: Sequence[Case], folds: int = 5, seed: int = 0) -> tu
     return tuple(Fold(tuple(sorted(everyone - set(out))), tuple(sorted(out))) for out in held_out)
 
 
+def thin_training(folds: Sequence[Fold], cases: Sequence[Case], share: float, seed: int = 0) -> tuple[Fold, ...]:
+    """Return folds in which only a share of the training patients trains, one patient at least.
+
+    Their order is that of a hash of their name and the seed, so that smaller shares are among larger ones.
+
+    Args:
+        folds: whose held-out side stays.
+        cases: of the dataset.
+        share: in (0, 1].
+        seed: of the order.
+    """
+    patient_of = {case.id: case.subject or case.id for case in cases}
+
+    def thinned(fold: Fold) -> Fold:
+        patients = {patient_of[id] for id in fold.training}
+        ordered = sorted(patients, key=lambda patient: hashlib.sha256(f"{seed}|share|{patient}".encode()).hexdigest())
+        kept = set(ordered[: max(1, round(share * len(ordered)))])
+        return Fold(tuple(id for id in fold.training if patient_of[id] in kept), fold.validation)
+
+    return tuple(folds) if share >= 1 else tuple(thinned(fold) for fold in folds)
+
+
 def check_folds(folds: Sequence[Fold], cases: Sequence[Case]) -> None:
     """Refuse splits in which a patient both trains and validates, or that name cases that are not there.
 

@@ -32,7 +32,16 @@ from neuraxis.pipelines.outcome import (
 )
 from neuraxis.pipelines.run_folder import RunFolder, folds_from_json, refuse_foreign, writing_in
 from neuraxis.pipelines.runs.previews import find_scans, prepare_scans
-from neuraxis.pipelines.steps import Planned, draft_card, pick_fold, plan_all, read_plan, tell_plan, write_plan
+from neuraxis.pipelines.steps import (
+    Planned,
+    draft_card,
+    pick_fold,
+    plan_all,
+    read_plan,
+    tell_plan,
+    whole_split_hash,
+    write_plan,
+)
 from neuraxis.preparation.prepare import prepare_dataset
 from neuraxis.progress import Progress, Silent
 from neuraxis.recipe.planner import WISHED, Plan
@@ -218,7 +227,7 @@ class _Fit:
             return card
         bundle = open_bundle(path)
         self.run.note(began_with=bundle.hash)
-        return noted_on(card, bundle)
+        return noted_on(card, bundle, whole_split_hash(planned))
 
     def _train(self, dataset: Dataset, plan: Plan, fold: Fold, store: Any) -> Plan:
         """Train to the last step and bundle; return the plan with the number of steps that a budget fixed."""

@@ -14,7 +14,7 @@ from neuraxis.dataset.check import Finding, refuse_errors
 from neuraxis.dataset.dataset import Dataset, merge
 from neuraxis.dataset.fingerprint import Fingerprint, examine
 from neuraxis.dataset.layouts.recognise import open_dataset
-from neuraxis.dataset.splits import Fold, check_folds, hash_folds, split_by_patient
+from neuraxis.dataset.splits import Fold, check_folds, hash_folds, split_by_patient, thin_training
 from neuraxis.errors import DataError, RecipeError, UsageError
 from neuraxis.files import folder_lock, read_json, sha256, write_json, write_text
 from neuraxis.hardware import check_device
@@ -186,12 +186,20 @@ def _card_of(planned: Planned, folds: tuple[int, ...], trained: Sequence[str]) -
 
 
 def choose_folds(dataset: Dataset, recipe: Recipe) -> tuple[Fold, ...]:
-    """Return the splits that the data bring, after checking them, or deal patients to folds."""
+    """Return the splits that the data bring, after checking them, or deal patients to folds; then thin them out."""
     folds = dataset.own_folds
     if not folds or not recipe.splits.own:
         folds = split_by_patient(dataset.cases, recipe.splits.folds, recipe.splits.seed)
     check_folds(folds, dataset.cases)
-    return folds
+    return thin_training(folds, dataset.cases, recipe.splits.share, recipe.splits.seed)
+
+
+def whole_split_hash(planned: Planned) -> str:
+    """Return the hash of the splits as they are with every training patient and no case that was added since."""
+    recipe, corrected = planned.plan.recipe, planned.corrected
+    splits = recipe.splits.model_copy(update={"share": 1.0})
+    dataset = corrected.before if corrected else planned.dataset
+    return hash_folds(choose_folds(dataset, recipe.model_copy(update={"splits": splits})))
 
 
 def tell_plan(planned: Planned) -> None:

@@ -42,17 +42,20 @@ Configuration = Annotated[Literal["auto", "2d", "3d", "3d_low"], BeforeValidator
 
 
 class SplitRecipe(Part):
-    """How patients are dealt to folds; ignored where the data bring their own splits.
+    """How patients are dealt to folds; the first two are ignored where the data bring their own splits.
 
     Attributes:
         folds: into how many.
         seed: of the order of patients, apart from the run's seed.
         own: whether splits that the data bring are used.
+        share: of each fold's training patients that train, in (0, 1]; those of a smaller share are among those of a
+            larger one. Who is held out stays.
     """
 
     folds: int = Field(5, ge=2)
     seed: int = 0
     own: bool = True
+    share: float = Field(1.0, gt=0, le=1)
 
 
 class PatchRecipe(Part):

@@ -10,7 +10,7 @@ import numpy as np
 
 from neuraxis.files import atomic_path
 from neuraxis.registry import import_extra
-from neuraxis.report.curves import Row, panels
+from neuraxis.report.curves import Panel, Row, panels
 from neuraxis.report.overlays import Overlay, Slice, chamfered, outline, slices
 
 SERIES_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b7280")
@@ -38,14 +38,27 @@ def curves_png(rows: Sequence[Row], path: Path) -> None:
     Raises:
         MissingExtra: matplotlib is not installed.
     """
+    panels_png(panels(rows), path, "step")
+
+
+def panels_png(found: Sequence[Panel], path: Path, across: str) -> None:
+    """Draw panels of curves side by side.
+
+    Args:
+        found: without any the picture says that there are no values.
+        path: PNG file, replaced atomically.
+        across: what the curves run over.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
     matplotlib, figures = _matplotlib()
-    found = panels(rows)
     with matplotlib.rc_context(_STYLE):
         figure = figures.Figure(figsize=(4.2 * max(1, len(found)), 3.2), layout="constrained")
         if not found:
             figure.text(0.5, 0.5, "no values yet", ha="center", va="center")
         for index, panel in enumerate(found):
-            axes = figure.add_subplot(1, len(found), index + 1, title=panel.title, xlabel="step")
+            axes = figure.add_subplot(1, len(found), index + 1, title=panel.title, xlabel=across)
             for curve, colour in zip(panel.curves, SERIES_COLOURS * len(panel.curves), strict=False):
                 axes.fill_between(curve.steps, curve.low, curve.high, color=colour, alpha=0.18, linewidth=0)
                 marker = "o" if len(curve.steps) <= 40 else ""

@@ -31,15 +31,15 @@ SERIES = 7
 Scale = Callable[[float], float]
 
 
-def curve_plot(panel: Panel) -> Markup:
-    """Return curves over steps; a pale band spans the values that were joined into each point."""
+def curve_plot(panel: Panel, across: str = "steps") -> Markup:
+    """Return curves over steps, or what else `across` says; a pale band spans each point's lowest and highest value."""
     steps = [float(step) for curve in panel.curves for step in (curve.steps[0], curve.steps[-1])]
     last = max(steps) if max(steps) > min(steps) else min(steps) + 1
-    across = tuple(tick for tick in nice_ticks(min(0.0, min(steps)), last) if tick <= last)
+    ticks = tuple(tick for tick in nice_ticks(min(0.0, min(steps)), last) if tick <= last)
     up = nice_ticks(min(float(c.low.min()) for c in panel.curves), max(float(c.high.max()) for c in panel.curves))
-    x = _scale(across[0], last, _LEFT, WIDTH - _RIGHT)
+    x = _scale(ticks[0], last, _LEFT, WIDTH - _RIGHT)
     y = _scale(up[0], up[-1], _CURVE_HEIGHT - _BOTTOM, _TOP)
-    parts = [_rows_of_grid(up, y), _ticks_below(across, x, _CURVE_HEIGHT - _BOTTOM, "step")]
+    parts = [_rows_of_grid(up, y), _ticks_below(ticks, x, _CURVE_HEIGHT - _BOTTOM, across)]
     for index, curve in enumerate(panel.curves):
         colour = f"s{index % SERIES + 1}"
         if not np.array_equal(curve.low, curve.high):
@@ -50,7 +50,7 @@ def curve_plot(panel: Panel) -> Markup:
         parts.append(tag("path", d=_path(points), class_=f"line {colour}"))
         if len(points) <= 40:
             parts.extend(tag("circle", cx=px, cy=py, r=2.5, class_=f"dot {colour}") for px, py in points)
-    return _svg(_CURVE_HEIGHT, f"{panel.title} over steps", *parts)
+    return _svg(_CURVE_HEIGHT, f"{panel.title} over {across}", *parts)
 
 
 def legend(names: Sequence[str]) -> Markup | None:

@@ -93,12 +93,18 @@ def with_reasons(plan: Plan, taken: Mapping[str, Any], wished: Mapping[str, Any]
     return replace(plan, reasons=reasons)
 
 
-def noted_on(card: Card, bundle: ModelBundle) -> Card:
-    """Return a card that says with which model the training began, and what may be wrong with its scores."""
+def noted_on(card: Card, bundle: ModelBundle, whole_splits: str) -> Card:
+    """Return a card that says with which model the training began, and what may be wrong with its scores.
+
+    Args:
+        card: of the new model.
+        bundle: the model to begin with.
+        whole_splits: hash of the splits before `splits.share` thinned them out; who is held out is the same.
+    """
     notes = [f"Began with the weights of '{bundle.name}' (SHA-256 {bundle.hash[:16]})."]
     ours, theirs = card.model_dump(mode="json"), bundle.card
     same_data = _hashes(ours, "data_hash") & _hashes(theirs, "data_hash")
-    same_split = _hashes(ours, "split_hash") & _hashes(theirs, "split_hash")
+    same_split = ({whole_splits} | _hashes(ours, "split_hash")) & _hashes(theirs, "split_hash")
     if same_data and not (same_split and list(theirs["folds"]) == list(card.folds)):
         notes.append("That model learned from these data with other cases held out: the scores may be too good.")
         log.warning("--from %s: %s", bundle.path, notes[-1])
