@@ -17,15 +17,14 @@ FACE = Path(neuraxis.__file__)
 NAMES = {
     # verbs
     "open_dataset", "check", "plan", "prepare", "train", "fit", "segment", "segment_files", "evaluate", "write_report",
-    "compare", "domain_shift", "transfer",
+    "choose", "compare", "domain_shift", "transfer",
     "read_volume", "open_bundle", "list_choices", "examine_machine", "run_demo",
     "export_bundle", "import_bundle", "list_bundles", "pull_bundle", "cite_bundle", "quantise_bundle",
     "list_runs", "stop_run",
     # types
-    "Case", "CompareOptions", "Dataset", "Finding", "FitResult", "Grid", "Labels", "ModelBundle", "Plan", "Prediction",
-    "Predictor",
-    "PredictorOptions", "QuantiseOptions", "Recipe", "RunState", "Scores", "SegmentOptions", "ShiftOptions",
-    "TransferOptions", "Volume",
+    "Case", "ChooseOptions", "CompareOptions", "Dataset", "Finding", "FitResult", "Grid", "Labels", "ModelBundle",
+    "Plan", "Prediction", "Predictor", "PredictorOptions", "QuantiseOptions", "Recipe", "RunState", "Scores",
+    "SegmentOptions", "ShiftOptions", "TransferOptions", "Volume",
     # errors
     "BundleError", "DataError", "MissingExtra", "NeuraxisError", "QualityFlag", "RecipeError", "ResourceError",
     "UnknownName", "UsageError",

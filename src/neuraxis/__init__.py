@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     )
     from neuraxis.evaluation.scores import Scores
     from neuraxis.inference.predictor import Predictor, PredictorOptions
+    from neuraxis.pipelines.choice.choose import ChooseOptions
+    from neuraxis.pipelines.choice.choose import choose_among as choose
     from neuraxis.pipelines.comparison.compare import CompareOptions, compare
     from neuraxis.pipelines.comparison.shift import ShiftOptions, domain_shift
     from neuraxis.pipelines.demo import run_demo
@@ -66,6 +68,7 @@ else:
         **dict.fromkeys(("cite_bundle", "list_bundles"), "neuraxis.bundle.registry"),
         **dict.fromkeys(("CompareOptions", "compare"), "neuraxis.pipelines.comparison.compare"),
         **dict.fromkeys(("TransferOptions", "transfer"), "neuraxis.pipelines.transfer.transfer"),
+        "choose": "neuraxis.pipelines.choice.choose:choose_among",
         **dict.fromkeys(("ShiftOptions", "domain_shift"), "neuraxis.pipelines.comparison.shift"),
         "evaluate": "neuraxis.pipelines.evaluate:evaluate_folders",
         "examine_machine": "neuraxis.pipelines.doctor",
@@ -81,6 +84,7 @@ else:
         "segment_files": "neuraxis.pipelines.segment:segment",
         "write_report": "neuraxis.pipelines.evaluate",
         "Case": "neuraxis.dataset.case",
+        "ChooseOptions": "neuraxis.pipelines.choice.choose",
         "Dataset": "neuraxis.dataset.dataset",
         "Finding": "neuraxis.dataset.finding",
         "FitResult": "neuraxis.pipelines.fit",
@@ -120,6 +124,7 @@ else:
 __all__ = [
     "BundleError",
     "Case",
+    "ChooseOptions",
     "CompareOptions",
     "DataError",
     "Dataset",
@@ -149,6 +154,7 @@ __all__ = [
     "Volume",
     "__version__",
     "check",
+    "choose",
     "cite_bundle",
     "compare",
     "domain_shift",

@@ -38,6 +38,7 @@ VERBS = {
     "plan": "neuraxis.cli.plan:plan",
     "prepare": "neuraxis.cli.prepare:prepare",
     "train": "neuraxis.cli.train:train",
+    "choose": "neuraxis.cli.choose:choose",
     "run": "neuraxis.cli.run:run",
     "bundle": "neuraxis.cli.bundle:bundle",
     "catalog": "neuraxis.cli.catalog:catalog",
@@ -45,7 +46,7 @@ VERBS = {
     "demo": "neuraxis.cli.demo:demo",
 }
 INTERRUPTED, READER_GONE, TERMINATED = 130, 141, 143
-RESUMABLE = {"fit", "transfer", "prepare", "train", "demo"}
+RESUMABLE = {"fit", "transfer", "prepare", "train", "choose", "demo"}
 HELP = """From labelled scans of brain and spine to a validated segmenter, and from a new scan to a segmentation.
 
 neuraxis fit DATASET            turns labelled scans into a validated model
