@@ -217,12 +217,31 @@ def test_a_bundle_needs_scans_that_fit_and_a_folder(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_dataset_may_have_more_channels_than_a_bundle_needs_in_another_order(
+    make_dataset: Make, predict: Make, model: Path, tmp_path: Path
+) -> None:
+    entries, labels = {"m": model, "b": predict("b", 1, range(1))}, {"background": 0, "lesion": 1, "cord": 2}
+    plain = compare(entries, make_dataset(cases=1), tmp_path / "one", QUICK)
+    turned = make_dataset("turned", 1, channel_names={"0": "T1", "1": "FLAIR", "2": "T2"}, labels=labels)
+    images = turned / "imagesTr"
+    first, second = (images / f"sub-0_000{channel}.nii.gz" for channel in range(2))
+    first.rename(images / "sub-0_0002.nii.gz")
+    second.rename(first)
+    second.write_bytes((images / "sub-0_0002.nii.gz").read_bytes())
+    found = compare(entries, turned, tmp_path / "two", QUICK)
+    one, two = (nifti.read(tmp_path / name / "predictions" / "m" / "sub-0.nii.gz").array for name in ("one", "two"))
+    assert np.array_equal(one, two)
+    assert found.entries[0].scores.mean("dice") == plain.entries[0].scores.mean("dice")
+
+
 def test_existing_results_are_kept_unless_told(make_dataset: Make, predict: Make, tmp_path: Path) -> None:
     entries, data, into = {"a": predict("a"), "b": predict("b")}, make_dataset(), tmp_path / "out"
     compare(entries, data, into, QUICK)
     with pytest.raises(UsageError, match=r"cases\.csv exists already"):
         compare(entries, data, into, QUICK)
     compare(entries, data, into, CompareOptions(overwrite=True, scoring=DICE))
+    with pytest.raises(UsageError, match=r"a: is the folder of the entry 'a'\. Name another one"):
+        compare(entries, data, entries["a"], CompareOptions(overwrite=True))
 
 
 def test_a_run_without_predictions_says_what_to_do(make_dataset: Make, make_run: Make, predict: Make) -> None:

@@ -20,7 +20,7 @@ from neuraxis.evaluation.scores import Score, Scores
 from neuraxis.files import refuse_existing, write_json, write_text
 from neuraxis.pipelines.comparison.entries import Source, data_of_runs, expense_of, read_sources, trained_by
 from neuraxis.pipelines.comparison.pictures import disagreements
-from neuraxis.pipelines.comparison.predicting import predict_cases, refuse_misfit
+from neuraxis.pipelines.comparison.predicting import fitting_scans, predict_cases
 from neuraxis.progress import Progress, Silent
 from neuraxis.report.comparison.page import ComparisonReport, comparison_html
 
@@ -86,7 +86,7 @@ def compare(
     place = _place(into, sources, options.overwrite)
     known = data_of_runs(sources) if references is None else open_references(references)
     models = {source.name: source.bundle() for source in sources}
-    scans = {source.name: refuse_misfit(source.name, model, known)
+    scans = {source.name: fitting_scans(source.name, model, known)
              for source in sources if source.kind == "bundle" and (model := models[source.name])}  # fmt: skip
     chosen = choose_cases(sources, known, options.common)
     scored, notes = [], list(chosen.notes)
@@ -95,7 +95,7 @@ def compare(
         if source.kind == "bundle" and model is not None and place is not None:
             folder = place / "predictions" / source.name
             seconds, folders = predict_cases(model, scans[source.name], chosen.cases, folder, progress), (folder,)
-            notes.append(whether_trained(source.label, model, scans[source.name], chosen.cases))
+            notes.append(whether_trained(source.label, model, known, chosen.cases))
         scores = score_folders(source, folders, known, chosen.cases, (options.scoring, progress))
         expense = replace(expense_of(model, source.path if source.kind == "run" else None), cpu_seconds=seconds)
         scored.append(Entry(source.name, scores, source.oracle, source.kind, expense))
@@ -205,11 +205,23 @@ def _place(into: Path | str | None, sources: Sequence[Source], overwrite: bool) 
             raise UsageError(f"{bundles[0]}: is a bundle, whose predictions need a folder. Name one with --into.")
         return None
     place = Path(into)
-    if place.exists() and not place.is_dir():
-        raise UsageError(f"{place}: is a file. Name a folder with --into.")
+    refuse_own_folder(place, sources)
     for name in (CASES, TESTS, SUMMARY, REPORT):
         refuse_existing(place / name, overwrite)
     return place
+
+
+def refuse_own_folder(place: Path, sources: Sequence[Source]) -> None:
+    """Refuse to write into a file, or into the folder of an entry, whose own report would be replaced.
+
+    Raises:
+        UsageError: with which it is.
+    """
+    if place.exists() and not place.is_dir():
+        raise UsageError(f"{place}: is a file. Name a folder with --into.")
+    owner = next((source.name for source in sources if source.path.resolve() == place.resolve()), None)
+    if owner:
+        raise UsageError(f"{place}: is the folder of the entry '{owner}'. Name another one with --into.")
 
 
 def _selected(run: Path) -> bool:
@@ -226,9 +238,9 @@ def _derived(notes: Sequence[str]) -> list[str]:
     return [note for note in notes if note.startswith(("The structures are", "Each case counts as"))]
 
 
-def whether_trained(name: str, bundle: ModelBundle, dataset: Dataset, cases: Sequence[str]) -> str:
+def whether_trained(name: str, bundle: ModelBundle, dataset: Dataset | Path, cases: Sequence[str]) -> str:
     """Say in words whether a bundle was trained on some of the cases that it is scored on."""
-    trained = trained_by(bundle, dataset)
+    trained = trained_by(bundle, dataset) if isinstance(dataset, Dataset) else None
     if trained is None:
         return f"{name}: a bundle; whether it was trained on some of these cases is not known."
     count = len(trained & set(cases))

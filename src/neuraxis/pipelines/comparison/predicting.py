@@ -19,18 +19,18 @@ from neuraxis.progress import Progress
 SECONDS = "cpu_seconds"
 
 
-def refuse_misfit(name: str, bundle: ModelBundle, references: Dataset | Path) -> Dataset:
-    """Return the dataset whose scans the bundle predicts.
+def fitting_scans(name: str, bundle: ModelBundle, references: Dataset | Path) -> Dataset:
+    """Return the dataset whose scans the bundle predicts, with the bundle's channels alone and in its order.
 
     Raises:
-        DataError: the references are no dataset, or have other channels or labels than the bundle.
+        DataError: the references are no dataset, lack a channel, or have other labels than the bundle.
     """
     if not isinstance(references, Dataset):
         raise DataError(
             f"{name}: is a bundle, which needs the scans, and {references} holds label maps alone. Name the dataset "
             "with --references."
         )
-    if references.channels != bundle.channels:
+    if not set(bundle.channels) <= set(references.channels):
         found, needed = ", ".join(references.channels), ", ".join(bundle.channels)
         raise DataError(
             f"{name}: the model needs the channels {needed}; {references.root} has {found}. Leave it out, or name "
@@ -42,7 +42,11 @@ def refuse_misfit(name: str, bundle: ModelBundle, references: Dataset | Path) ->
             f"{name}: the model segments {needed}; the labels of {references.root} are {found}. Bring its "
             "segmentations to these numbers and name their folder instead."
         )
-    return references
+    cases = [
+        replace(case, images={channel: case.images[channel] for channel in bundle.channels})
+        for case in references.cases
+    ]
+    return replace(references, channels=bundle.channels, cases=tuple(cases))
 
 
 def predict_cases(
@@ -52,7 +56,7 @@ def predict_cases(
 
     Args:
         bundle: the model.
-        dataset: fits it (see `refuse_misfit`).
+        dataset: fits it (see `fitting_scans`).
         cases: ids of the cases.
         folder: for `CASE.nii.gz` and `CASE.json`; emptied of what else it holds of these names.
         progress: who shows how far it is.

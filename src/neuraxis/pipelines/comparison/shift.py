@@ -23,6 +23,7 @@ from neuraxis.evaluation.shift.intensities import STATISTICS, describe_case
 from neuraxis.files import refuse_existing, write_json, write_text
 from neuraxis.inference.bottleneck import Bottleneck
 from neuraxis.pipelines.comparison import domains
+from neuraxis.pipelines.comparison.compare import refuse_own_folder
 from neuraxis.pipelines.comparison.domains import CHANNEL, Grouping, Placed, open_sources, place_cases
 from neuraxis.pipelines.comparison.site_scores import DomainScores, Wish, plan_scores, score_by_domain
 from neuraxis.progress import Progress, Silent
@@ -100,10 +101,10 @@ def domain_shift(
     options, progress = options or ShiftOptions(), progress or Silent()
     folders = [datasets] if isinstance(datasets, Path | str | Dataset) else list(datasets)
     bundle = open_bundle(options.model) if options.model else None
-    bottleneck = Bottleneck(bundle) if bundle else None
     by_channel = options.by == CHANNEL and not options.pattern
     if bundle and by_channel:
         raise UsageError(f"--by channel: the model '{bundle.name}' gives features of a case. Leave --model out.")
+    bottleneck = Bottleneck(bundle) if bundle else None
     sources = open_sources(folders, bundle.channels if bundle else ())
     placed = place_cases(sources, Grouping(options.by, options.pattern))
     if by_channel and options.entries:
@@ -111,7 +112,10 @@ def domain_shift(
     place = Path(into) if into is not None else None
     wish = Wish(options.entries, options.oracles, options.common, options.scoring)
     plans = plan_scores(wish, sources, placed, place)
-    _refuse_results(place, [_table(plan.source.label) for plan in plans], options)
+    if place is not None:
+        refuse_own_folder(place, [plan.source for plan in plans])
+        for name in (FEATURES, SUMMARY, REPORT, *(_table(plan.source.label) for plan in plans)):
+            refuse_existing(place / name, options.overwrite)
     members, spaces, spacings, notes = _read(placed, sources[0].channels, by_channel, bottleneck, progress)
     if options.model is None:
         notes.append("Without --model there are no features of a network.")
@@ -183,15 +187,6 @@ def _volume(one: Placed, channels: tuple[str, ...]) -> Volume:
 
 def _table(label: str) -> str:
     return f"scores-{label}.csv"
-
-
-def _refuse_results(place: Path | None, tables: Sequence[str], options: ShiftOptions) -> None:
-    if place is None:
-        return
-    if place.exists() and not place.is_dir():
-        raise UsageError(f"{place}: is a file. Name a folder with --into.")
-    for name in (FEATURES, SUMMARY, REPORT, *tables):
-        refuse_existing(place / name, options.overwrite)
 
 
 def _write(result: ShiftResult, place: Path, options: ShiftOptions, roots: Sequence[str]) -> None:

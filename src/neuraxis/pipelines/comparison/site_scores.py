@@ -18,7 +18,7 @@ from neuraxis.pipelines.comparison.compare import choose_cases, score_folders, w
 from neuraxis.pipelines.comparison.domains import Placed
 from neuraxis.pipelines.comparison.domains import Source as Data
 from neuraxis.pipelines.comparison.entries import Source, read_sources
-from neuraxis.pipelines.comparison.predicting import predict_cases, refuse_misfit
+from neuraxis.pipelines.comparison.predicting import fitting_scans, predict_cases
 from neuraxis.progress import Progress
 
 
@@ -117,7 +117,7 @@ def plan_scores(wish: Wish, data: Sequence[Data], placed: Sequence[Placed], into
         if model is not None and into is None:
             raise UsageError(f"{source.name}: is a bundle, whose predictions need a folder. Name one with --into.")
         if model is not None:
-            refuse_misfit(source.name, model, references)
+            fitting_scans(source.name, model, references)
         chosen = choose_cases([source], references, wish.common)
         plans.append(Plan(source, references, chosen.cases, chosen.notes, model, wish.scoring))
     return tuple(plans)
@@ -132,7 +132,8 @@ def score_by_domain(plan: Plan, into: Path | None, progress: Progress) -> Domain
     source, notes, folders = plan.source, list(plan.notes), plan.source.folders
     if plan.model is not None and into is not None:
         folders = (into / "predictions" / source.name,)
-        predict_cases(plan.model, plan.references, plan.cases, folders[0], progress)
+        scans = fitting_scans(source.name, plan.model, plan.references)
+        predict_cases(plan.model, scans, plan.cases, folders[0], progress)
         notes.append(whether_trained(source.label, plan.model, plan.references, plan.cases))
     scores = score_folders(source, folders, plan.references, plan.cases, (plan.scoring, progress))
     return DomainScores(source.label, str(source.path.resolve()), scores, tuple(notes))
