@@ -50,6 +50,14 @@ def test_an_oracle_bears_the_word_and_is_not_ranked(found: SideBySide) -> None:
     assert found.notes[0].startswith("boxed (oracle): its predictions used the reference")
 
 
+def test_the_reference_itself_is_noticed_unless_it_is_declared() -> None:
+    said = "every segmentation equals its reference"
+    found = compare_scores([entry("a", 1.0, math.nan, 1.0), entry("b", 1.0, 0.9, 1.0)])
+    assert [note.split(":")[0] for note in found.notes if said in note] == ["a"]
+    declared = compare_scores([entry("a", 1.0, 1.0, oracle=True), entry("b", 0.9, 0.9)])
+    assert not [note for note in declared.notes if said in note]
+
+
 def test_errors_are_compared_by_their_size() -> None:
     dice = {"lesion": [0.5] * 5}
     over, under = Entry("over", scored(dice, [1.0] * 5)), Entry("under", scored(dice, [-2.0] * 5))

@@ -294,6 +294,11 @@ def _notes(entries: Sequence[Entry], contrasts: Sequence[Contrast]) -> list[str]
         for entry in entries
         if entry.oracle
     ]
+    said += [
+        f"{entry.label}: every segmentation equals its reference. If it used the reference, declare it with --oracle."
+        for entry in entries
+        if not entry.oracle and _is_perfect(entry.scores)
+    ]
     who = next(note for note in entries[0].scores.notes if note.startswith("n = "))
     said.append(who)
     if len(patients) < MIN_PATIENTS:
@@ -312,6 +317,13 @@ def _notes(entries: Sequence[Entry], contrasts: Sequence[Contrast]) -> list[str]
         )
     told = joint_notes({entry.label: entry.scores.notes for entry in entries})
     return [*said, *(note for note in told if note != who)]
+
+
+def _is_perfect(scores: Scores) -> bool:
+    """Tell whether every Dice is exactly 1, as only the reference itself has it."""
+    values = [row.values.get("dice", math.nan) for row in scores.rows]
+    known = [value for value in values if not math.isnan(value)]
+    return bool(known) and min(known) == 1
 
 
 def joint_notes(notes: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
