@@ -48,6 +48,7 @@ class FitChoices:
             show_default=False,
         ),
     ] = None
+    jobs: Annotated[int, Parameter(help="With --folds: how many are trained at once, each with its cores or GPU.")] = 1
     device: Device = "auto"
     devices: DeviceCount = None
     repeat: Annotated[
@@ -105,6 +106,8 @@ def fit(
     devices = chosen_devices(choices.devices)
     if devices.torchrun and choices.folds is not None:
         raise UsageError("--folds: torchrun can share one fold. Leave torchrun out and name --devices.")
+    if choices.jobs != 1 and choices.folds is None:
+        raise UsageError(f"--jobs {choices.jobs}: is for several folds. Name how many with --folds.")
     if follows(devices, choices.device):
         return 0
     options = FitOptions(
@@ -127,7 +130,7 @@ def fit(
         else:
             from neuraxis.pipelines.folds.fitting import fit_folds
 
-            result = fit_folds(datasets, options, choices.folds, progress)
+            result = fit_folds(datasets, options, choices.folds, progress, choices.jobs)
     show_fit(result, output)
     return 0
 

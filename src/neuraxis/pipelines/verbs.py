@@ -47,6 +47,7 @@ class FitKeywords(TypedDict, total=False):
     budget_s: float | None
     fold: int
     folds: int | None
+    jobs: int
     device: str
     devices: int
     repeat: Path | str | None
@@ -96,9 +97,9 @@ def fit(
         into: folder of the run.
         progress: who shows how far it is.
         options: recipe, settings (`{"training.steps": 500}` or `["training.steps=500"]`), budget_s, fold, folds
-            (how many to train, one after another), device, devices (how many share each batch), repeat, profile,
-            previews (unlabelled scans to show while it learns), begin_with (a bundle), add (folders of corrected
-            label maps or cases).
+            (how many to train) and jobs (how many of these at once), device, devices (how many share each batch),
+            repeat, profile, previews (unlabelled scans to show while it learns), begin_with (a bundle), add (folders
+            of corrected label maps or cases).
 
     Raises:
         UsageError: the folder holds another run.
@@ -127,7 +128,7 @@ def fit(
         return whole.fit(_paths(datasets), chosen, progress)
     from neuraxis.pipelines.folds.fitting import fit_folds
 
-    return fit_folds(_paths(datasets), chosen, folds, progress)
+    return fit_folds(_paths(datasets), chosen, folds, progress, options.get("jobs", 1))
 
 
 def check(dataset: Data, progress: Progress | None = None) -> tuple[Finding, ...]:

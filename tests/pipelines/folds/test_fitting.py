@@ -226,8 +226,9 @@ def test_the_command_line_reaches_the_folds(monkeypatch, run):
     asked = []
     monkeypatch.setattr(
         "neuraxis.pipelines.folds.fitting.fit_folds",
-        lambda datasets, options, count, progress: asked.append((options.into.name, count)) or run,
+        lambda datasets, options, count, progress, jobs: asked.append((options.into.name, count, jobs)) or run,
     )
 
-    assert main.run(["fit", "data/ms", "--folds", "4"]) == 0
-    assert asked == [("ms-4-folds", 4)]
+    assert main.run(["fit", "data/ms", "--folds", "4", "--jobs", "2"]) == 0
+    assert asked == [("ms-4-folds", 4, 2)]
+    assert main.run(["fit", "data/ms", "--jobs", "2"]) == 2

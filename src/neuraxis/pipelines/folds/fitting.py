@@ -23,6 +23,7 @@ from neuraxis.files import read_json
 from neuraxis.pipelines.fit import FitOptions, FitResult, check_options, fit_planned, request_of
 from neuraxis.pipelines.folds.outcome import finish_folds
 from neuraxis.pipelines.folds.planning import plan_folds, read_folds_plan, write_folds_plan
+from neuraxis.pipelines.folds.side_by_side import Order, fit_side_by_side, refuse_jobs
 from neuraxis.pipelines.folds.timing import seconds_of_fold, share_of_budget
 from neuraxis.pipelines.run_folder import RunFolder, writing_in
 from neuraxis.pipelines.steps import Planned
@@ -51,7 +52,11 @@ class _Fold:
 
 
 def fit_folds(
-    datasets: Sequence[Path | str], options: FitOptions, count: int = 5, progress: Progress | None = None
+    datasets: Sequence[Path | str],
+    options: FitOptions,
+    count: int = 5,
+    progress: Progress | None = None,
+    jobs: int = 1,
 ) -> FitResult:
     """Train every fold, score each case with the network that did not learn from it, and bundle all networks as one.
 
@@ -60,6 +65,7 @@ def fit_folds(
         options: what is asked for; a time budget is for all folds together.
         count: into how many folds patients are dealt.
         progress: who shows how far it is.
+        jobs: how many folds are trained at once, each in a process with its share of the cores, or a GPU of its own.
 
     Returns:
         The run, its ensemble, and the scores over all cases.
@@ -74,14 +80,15 @@ def fit_folds(
     began, progress = time.monotonic(), progress or Silent()
     _refuse_contradictions(options, count)
     check_options(options)
+    refuse_jobs(jobs, options)
     paths = [Path(path).resolve() for path in datasets]
     planned = None if (options.into / "run.json").is_file() else plan_folds(paths, options, count, progress)
     with writing_in(options.into):
-        return _Folds(paths, options, count, progress).run_all(planned, began)
+        return _Folds(paths, options, count, progress).run_all(planned, began, jobs)
 
 
 class _Folds:
-    """The folds of one run, one after another."""
+    """The folds of one run, one after another or some at once."""
 
     def __init__(self, paths: Sequence[Path], options: FitOptions, count: int, progress: Progress) -> None:
         self.paths, self.options, self.count, self.progress = paths, options, count, progress
@@ -91,8 +98,8 @@ class _Folds:
         self.run.add_event("started")
         self.folds = [_Fold(number, self.run.path(f"fold-{number}")) for number in range(count)]
 
-    def run_all(self, planned: Planned | None, began: float) -> FitResult:
-        """Do everything that is not done yet; `planned` is what a new run begins with."""
+    def run_all(self, planned: Planned | None, began: float, jobs: int) -> FitResult:
+        """Do everything that is not done yet, so many folds at once; `planned` is what a new run begins with."""
         run = self.run
         planned = self._planned(planned)
         if not all(fold.is_done for fold in self.folds):
@@ -105,8 +112,15 @@ class _Folds:
             )
             if run.event(READY) is None:
                 run.add_event(READY, seconds=round(time.monotonic() - began, 1))
-        for fold in self.folds:
-            if not fold.is_done:
+        open_folds = [fold for fold in self.folds if not fold.is_done]
+        if jobs > 1 and open_folds:
+            orders = [
+                Order(run.folder.resolve(), fold.number, tuple(self.paths), self._options(fold, planned, jobs))
+                for fold in open_folds
+            ]
+            fit_side_by_side(orders, jobs, self.progress, lambda: run.has(STOP))
+        else:
+            for fold in open_folds:
                 self._fit(fold, planned)
         scores = finish_folds(run, planned, [fold.folder for fold in self.folds])
         run.add_event("finished", seconds=round(time.monotonic() - began, 1))
@@ -129,21 +143,27 @@ class _Folds:
                 f"{self.run.folder}: stopped before fold {fold.number} of {self.count}, as `neuraxis run stop` asked. "
                 "The same command again resumes."
             )
+        log.info("fold %d of %d: %s", fold.number + 1, self.count, fold.folder)
+        fit_planned(self.paths, self._options(fold, planned), planned, self.progress, time.monotonic())
+
+    def _options(self, fold: _Fold, planned: Planned, jobs: int = 1) -> FitOptions:
+        """Return what a fold's own run is asked for."""
         splits = planned.plan.recipe.splits
         dealt = [f"splits.folds={splits.folds}", *([] if splits.own else ["splits.own=false"])]
-        options = replace(
+        return replace(
             self.options,
             into=fold.folder,
             fold=fold.number,
             settings=(*self.options.settings, *dealt),
-            budget_s=self._budget(fold),
+            budget_s=self._budget(fold, jobs),
             prepared=self.run.path("prepared"),
         )
-        log.info("fold %d of %d: %s", fold.number + 1, self.count, fold.folder)
-        fit_planned(self.paths, options, planned, self.progress, time.monotonic())
 
-    def _budget(self, fold: _Fold) -> float | None:
-        """Return the share of the time budget that a fold has; it is decided when the fold begins, once."""
+    def _budget(self, fold: _Fold, jobs: int) -> float | None:
+        """Return the share of the time budget that a fold has; it is decided when the fold begins, once.
+
+        Of folds side by side each gets an equal share, as many times over as there are at once.
+        """
         if self.options.budget_s is None:
             return None
         events = self.run.content["events"]
@@ -151,10 +171,12 @@ class _Folds:
         known = {event["fold"]: event["budget_s"] for event in decided}
         if fold.number not in known:
             ready = self.run.event(READY) or {"seconds": 0.0}
-            spent = float(ready["seconds"]) + sum(
-                seconds_of_fold(other.folder, known[other.number]) for other in self.folds if other.number in known
-            )
-            share = share_of_budget(self.options.budget_s, spent, self.count - len(known))
+            spent, left = float(ready["seconds"]), -(-self.count // jobs)
+            if jobs == 1:
+                begun = [other for other in self.folds if other.number in known]
+                spent += sum(seconds_of_fold(other.folder, known[other.number]) for other in begun)
+                left -= len(begun)
+            share = share_of_budget(self.options.budget_s, spent, left)
             self.run.add_event(SHARED, fold=fold.number, budget_s=share)
             return share
         return float(known[fold.number])
