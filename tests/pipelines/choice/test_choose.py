@@ -13,13 +13,14 @@ from neuraxis.cli import main
 from neuraxis.dataset.layouts.recognise import open_dataset
 from neuraxis.errors import DataError, UsageError
 from neuraxis.evaluation.choice import Pick
-from neuraxis.evaluation.evaluate import score_rows
+from neuraxis.evaluation.evaluate import EvaluateOptions, score_rows
 from neuraxis.evaluation.scores import Scores
 from neuraxis.inference.predictor import Predictor, PredictorOptions
 from neuraxis.pipelines.choice import choose as module
 from neuraxis.pipelines.choice.averaging import ensemble_map
 from neuraxis.pipelines.choice.choose import ChooseOptions, choose_among
 from neuraxis.pipelines.choice.measuring import ruled_map
+from neuraxis.pipelines.comparison.compare import CompareOptions, compare
 from neuraxis.pipelines.segment import SegmentOptions, segment
 from neuraxis.recipe.postprocessing.rules import PostprocessingRecipe
 from neuraxis.volume.formats import nifti
@@ -156,6 +157,16 @@ def test_the_same_call_again_goes_on_and_predicts_only_what_is_missing(chosen, t
     assert [path.stat().st_mtime_ns for path in made][1:] == times[1:]
     with pytest.raises(UsageError, match="holds a choice with other score"):
         choose_among(two_runs, replace(options, score="iou"))
+
+
+def test_a_comparison_knows_a_choice_and_that_its_cases_chose(chosen, two_runs):
+    found = compare(
+        {"chosen": chosen.folder, "fine": two_runs[0]},
+        options=CompareOptions(scoring=EvaluateOptions(metrics=("dice",))),
+    )
+
+    assert [entry.scores.selected_on_these_cases for entry in found.entries] == [True, False]
+    assert found.entries[0].scores.mean("dice") == pytest.approx(chosen.scores.mean("dice"))
 
 
 def test_a_single_run_is_enough_to_choose_post_processing(two_runs, tmp_path, capsys):

@@ -209,6 +209,7 @@ def _pick_content(pick: Pick) -> dict[str, Any]:
 
 def _request(field: Field, options: ChooseOptions) -> dict[str, Any]:
     return {
+        "datasets": list(field.datasets),
         "runs": [str(entry.run) for entry in field.entries],
         "models": [entry.bundle.hash for entry in field.entries],
         "score": options.score,

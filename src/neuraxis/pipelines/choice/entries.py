@@ -42,11 +42,13 @@ class Field:
 
     Attributes:
         entries: the runs.
+        datasets: the folders of the data, as the first run was told them.
         dataset: with the label maps.
         fold_of: case to the fold that held it out.
     """
 
     entries: tuple[Entry, ...]
+    datasets: tuple[str, ...]
     dataset: Dataset
     fold_of: dict[str, int]
 
@@ -80,11 +82,13 @@ def open_field(runs: Sequence[Path]) -> Field:
             if content[key] != contents[0][key]:
                 raise UsageError(f"{path}: was trained on {what} than {paths[0]}. Choose among runs of the same.")
     entries = tuple(Entry(name, path, _bundle(path)) for name, path in zip(_numbered(unique), paths, strict=True))
-    dataset = open_datasets([Path(folder) for folder in contents[0]["request"]["datasets"]])
+    datasets = tuple(contents[0]["request"]["datasets"])
+    dataset = open_datasets([Path(folder) for folder in datasets])
     if dataset.content_hash() != contents[0]["data_hash"]:
         raise DataError(f"{dataset.root}: changed since {paths[0]} was trained. Bring the same data back.")
     folds = folds_from_json(read_json(paths[0] / "splits.json"))
-    field = Field(entries, dataset, {id: number for number, fold in enumerate(folds) for id in fold.validation})
+    fold_of = {id: number for number, fold in enumerate(folds) for id in fold.validation}
+    field = Field(entries, datasets, dataset, fold_of)
     for entry in entries:
         lacking = [case for case in field.cases if not entry.label_map(case, field.fold_of[case]).is_file()]
         if lacking:

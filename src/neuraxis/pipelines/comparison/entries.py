@@ -19,7 +19,7 @@ from neuraxis.files import read_json
 from neuraxis.networks.cost import cost
 
 Kind = Literal["run", "bundle", "predictions"]
-BUNDLE, CARD, RUN, PREDICTIONS = "model.nxb", "bundle.json", "run.json", "predictions"
+BUNDLE, CARD, RUN, CHOICE, PREDICTIONS = "model.nxb", "bundle.json", "run.json", "choice.json", "predictions"
 _NAME = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,23}")
 
 
@@ -122,14 +122,14 @@ def expense_of(bundle: ModelBundle | None, run: Path | None = None) -> Expense:
     """Return what a model costs, as its card and its run tell; what they do not tell stays unknown.
 
     Args:
-        bundle: the model; its networks are counted layer by layer, both stages of a cascade together.
+        bundle: the model; its networks are counted layer by layer, all stages and members together.
         run: the folder of the run that trained it, in which one network predicted each held-out case; else all folds of
             the bundle count.
     """
     minutes = _training_minutes(run) if run else None
     if bundle is None:
         return Expense(training_minutes=minutes)
-    stages = [stage for stage in (bundle.previous, bundle) if stage is not None]
+    stages = [stage for stage in (bundle.previous, bundle, *bundle.members) if stage is not None]
     counted = [_counted(stage, 1 if run else len(stage.folds)) for stage in stages]
     window = " and ".join("x".join(map(str, stage.recipe.patches.shape)) for stage in stages)
     known = all(parameters for parameters, _ in counted)
@@ -178,7 +178,8 @@ def _kind(name: str, path: Path) -> Kind:
     if path.is_file() and path.suffix == ".nxb":
         return "bundle"
     if path.is_dir():
-        return "bundle" if (path / CARD).is_file() else "run" if (path / RUN).is_file() else "predictions"
+        is_run = (path / RUN).is_file() or (path / CHOICE).is_file()
+        return "bundle" if (path / CARD).is_file() else "run" if is_run else "predictions"
     found = "is a file" if path.exists() else "no such file or folder"
     raise UsageError(f"{name}: {path}: {found}. Name the folder of a run, a bundle (.nxb) or a folder of label maps.")
 
@@ -217,5 +218,5 @@ def _training_seconds(run: Path) -> float | None:
 
 
 def _content(run: Path) -> dict[str, Any]:
-    content = read_json(run / RUN)
+    content = read_json(run / (RUN if (run / RUN).is_file() else CHOICE))
     return content if isinstance(content, dict) else {}

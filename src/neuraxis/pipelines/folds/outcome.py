@@ -58,6 +58,7 @@ def bundle_folds(run: RunFolder, folders: Sequence[Path], scores: Scores) -> Pat
     bundles = [open_bundle(folder / "model.nxb") for folder in folders]
     card = Card.model_validate(run.content["card"])
     steps = [bundle.recipe.training.steps for bundle in bundles]
+    told = dict.fromkeys(note for bundle in bundles for note in bundle.card["training_data"]["notes"])
     trained = f"Steps of the folds' trainings: {', '.join(map(str, steps))}."
     about = {key: value for key, value in card.model_dump().items() if key not in ("created", "versions")}
     card = Card.model_validate({**about, "recipe": bundles[0].recipe})
@@ -67,7 +68,7 @@ def bundle_folds(run: RunFolder, folders: Sequence[Path], scores: Scores) -> Pat
         selected_on_these_cases=scores.selected_on_these_cases,
         notes=scores.notes,
     )
-    learned = card.training_data.model_copy(update={"notes": (*card.training_data.notes, trained)})
+    learned = card.training_data.model_copy(update={"notes": (*told, trained)})
     card = card.model_copy(update={"metrics": metrics, "training_data": learned})
     parts = BundleParts(card, tuple(bundle.folds[0] for bundle in bundles))
     return write_bundle(parts, run.path("model.nxb"), overwrite=True)
