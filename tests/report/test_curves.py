@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from neuraxis.report.curves import MOST_POINTS, nice_ticks, panels
+from neuraxis.report.plots import curve_plot
 
 
 def test_columns_are_sorted_into_losses_dice_learning_rate_and_others() -> None:
@@ -80,3 +81,12 @@ def test_ticks_cover_any_range() -> None:
         assert ticks[0] <= min(low, high)
         assert ticks[-1] >= max(low, high)
         assert 3 <= len(ticks) <= 9
+
+
+def test_the_ends_of_stages_are_marks_not_a_curve() -> None:
+    rows = [{"step": 10 * number, "loss": 1.0, "stage": 1.0 + (number > 2)} for number in range(1, 5)]
+    (panel,) = panels(rows)
+    assert panel.title == "Loss"
+    assert panel.marks == (20.0,)
+    assert panels([{"step": 10, "loss": 1.0}, {"step": 20, "loss": 0.5}])[0].marks == ()
+    assert curve_plot(panel).count('class="stage-end"') == 1

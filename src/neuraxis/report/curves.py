@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 Row = Mapping[str, float | None]
 
 MOST_POINTS = 120
-_AXES = frozenset({"step", "epoch", "seconds", "time", "elapsed_s", "minutes"})
+_AXES = frozenset({"step", "epoch", "seconds", "time", "elapsed_s", "minutes", "stage"})
 _GROUPS = (("loss", "Loss"), ("dice", "Dice"), ("learning_rate", "Learning rate"))
 
 
@@ -36,10 +37,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """Curves that share an axis."""
+    """Curves that share an axis, and steps after which another stage of the training began."""
 
     title: str
     curves: tuple[Curve, ...]
+    marks: tuple[float, ...] = ()
 
 
 def panels(rows: Sequence[Row]) -> tuple[Panel, ...]:
@@ -59,7 +61,12 @@ def panels(rows: Sequence[Row]) -> tuple[Panel, ...]:
         if curve is not None:
             title = next((title for part, title in _GROUPS if part in name), in_words(name))
             grouped.setdefault(title, []).append(curve)
-    return tuple(Panel(title, tuple(curves)) for title, curves in grouped.items() if curves)
+    marks = tuple(
+        float(before["step"] or 0)
+        for before, after in pairwise(rows)
+        if "step" in before and before.get("stage") != after.get("stage")
+    )
+    return tuple(Panel(title, tuple(curves), marks) for title, curves in grouped.items() if curves)
 
 
 def in_words(name: str) -> str:

@@ -63,6 +63,8 @@ def panels_png(found: Sequence[Panel], path: Path, across: str) -> None:
                 axes.fill_between(curve.steps, curve.low, curve.high, color=colour, alpha=0.18, linewidth=0)
                 marker = "o" if len(curve.steps) <= 40 else ""
                 axes.plot(curve.steps, curve.values, color=colour, label=curve.name, marker=marker, markersize=3)
+            for mark in panel.marks:
+                axes.axvline(mark, color=_STYLE["axes.edgecolor"], linestyle=":")
             if len(panel.curves) > 1:
                 axes.legend(frameon=False)
         _save(figure, path)

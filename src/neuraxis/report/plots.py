@@ -40,6 +40,8 @@ def curve_plot(panel: Panel, across: str = "steps") -> Markup:
     x = _scale(ticks[0], last, _LEFT, WIDTH - _RIGHT)
     y = _scale(up[0], up[-1], _CURVE_HEIGHT - _BOTTOM, _TOP)
     parts = [_rows_of_grid(up, y), _ticks_below(ticks, x, _CURVE_HEIGHT - _BOTTOM, across)]
+    for mark in panel.marks:
+        parts.append(tag("path", d=f"M{short(x(mark))} {_TOP}V{_CURVE_HEIGHT - _BOTTOM}", class_="stage-end"))
     for index, curve in enumerate(panel.curves):
         colour = f"s{index % SERIES + 1}"
         if not np.array_equal(curve.low, curve.high):

@@ -16,6 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 from neuraxis.patches.sampler import PatchSampler
 from neuraxis.progress import Stage
 from neuraxis.training.curves import Row, read_curves, write_curves
+from neuraxis.training.optimisation.stage_schedule import stage_at
 from neuraxis.training.schedule import Moment, Steer
 from neuraxis.training.task import SegmentationTask
 
@@ -23,7 +24,7 @@ log = logging.getLogger("neuraxis")
 
 
 class Curves(L.Callback):
-    """Notes loss, learning rate and the Dice on fixed held-out patches at even distances of steps.
+    """Notes loss, learning rate and the Dice on fixed held-out patches at even distances of steps, and as stages end.
 
     The patches are the same each time, so the curve shows the network and not the draw. It chooses nothing unless the
     recipe lets `training.watch` end training early or lower the learning rate.
@@ -53,7 +54,8 @@ class Curves(L.Callback):
     def on_train_batch_end(self, trainer: L.Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Add a row when one is due."""
         step = task.step
-        if step % self.every and step != task.course.steps:
+        stage_ends = stage_at(step, task.recipe, task.course) != task.stages.current
+        if step % self.every and step != task.course.steps and not stage_ends:
             return
         began = time.monotonic()
         task.settle()
