@@ -10,6 +10,7 @@ from neuraxis.cli.fit import default_run
 from neuraxis.evaluation.scores import Score, Scores
 from neuraxis.pipelines import fit as pipeline
 from neuraxis.pipelines.fit import FitOptions, FitResult
+from neuraxis.training.devices.options import Devices
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[Path, ...], FitOp
 def test_every_option_reaches_the_fit(asked) -> None:
     arguments = (
         "a b --recipe r.toml --set training.steps=5 --set seed=3 --into runs/x --budget 1h30m --fold 2 --device cpu "
-        "--profile --preview scans/ x.nii.gz"
+        "--devices 2 --deterministic --profile --preview scans/ x.nii.gz"
     )
     assert main.run(["fit", *arguments.split()]) == 0
     datasets, options = asked[0]
@@ -43,6 +44,8 @@ def test_every_option_reaches_the_fit(asked) -> None:
         budget_s=5400.0,
         fold=2,
         device="cpu",
+        devices=Devices(2),
+        deterministic=True,
         profile=True,
         previews=("scans/", "x.nii.gz"),
     )

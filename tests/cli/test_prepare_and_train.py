@@ -54,8 +54,10 @@ def test_every_option_reaches_the_training(tmp_path: Path, monkeypatch, capsys) 
         return into / "model.nxb"
 
     monkeypatch.setattr(steps, "train_store", fake)
-    asked = "train prepared --into runs/a --fold 3 --device cuda --profile --devices 2 --preview a.nii.gz T1=b.nii.gz"
-    assert main.run(asked.split()) == 0
-    options = steps.TrainOptions(profile=True, previews=("a.nii.gz", "T1=b.nii.gz"), devices=Devices(2))
+    asked = "train prepared --into runs/a --fold 3 --device cuda --profile --devices 2 --deterministic"
+    assert main.run([*asked.split(), "--preview", "a.nii.gz", "T1=b.nii.gz"]) == 0
+    options = steps.TrainOptions(
+        profile=True, previews=("a.nii.gz", "T1=b.nii.gz"), devices=Devices(2), deterministic=True
+    )
     assert calls == [(Path("prepared"), Path("runs/a"), 3, "cuda", options)]
     assert "model  runs/a/model.nxb" in capsys.readouterr().out

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from neuraxis.cli.display import display
 from neuraxis.cli.options import (
     SHOWN,
+    Deterministic,
     Device,
     DeviceCount,
     Output,
@@ -51,6 +52,7 @@ class FitChoices:
     jobs: Annotated[int, Parameter(help="With --folds: how many are trained at once, each with its cores or GPU.")] = 1
     device: Device = "auto"
     devices: DeviceCount = None
+    deterministic: Deterministic = False
     repeat: Annotated[
         Path | None, Parameter(help="An earlier run to do again: its recipe, splits, seeds and events.")
     ] = None
@@ -118,6 +120,7 @@ def fit(
         fold=choices.fold,
         device=choices.device,
         devices=devices,
+        deterministic=choices.deterministic,
         repeat=choices.repeat,
         profile=choices.profile,
         previews=choices.preview,

@@ -90,6 +90,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # it would look through every installed package for some
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler would tell its stages on stderr
     gc.set_threshold(10_000, 20, 20)  # looking for cycles as often as Python does makes loading 0.05 s longer
+    if "--deterministic" in arguments:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS looks at it when it is loaded
     atexit.register(gc.freeze)  # what lives until the end need not be searched for cycles, which takes 0.05 s
     try:
         with _termination_interrupts():

@@ -33,6 +33,14 @@ DeviceCount = Annotated[
         show_default=False,
     ),
 ]
+Deterministic = Annotated[
+    bool,
+    Parameter(
+        name="--deterministic",
+        help="On a GPU, refuse operations that may give other numbers the next time; on a CPU none does.",
+        show_default=False,
+    ),
+]
 Profiled = Annotated[
     bool,
     Parameter(

@@ -70,6 +70,7 @@ class FitOptions:
         fold: which fold is held out.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         devices: the processes that share each batch, one a device.
+        deterministic: whether operations that may give other numbers the next time are refused.
         repeat: folder of an earlier run whose recipe, splits and decisions are taken.
         profile: whether some training steps are profiled; it changes no weight.
         previews: unlabelled scans to show while the network learns, beside those of the recipe: files, folders, or
@@ -87,6 +88,7 @@ class FitOptions:
     fold: int = 0
     device: str = "auto"
     devices: Devices = ONE
+    deterministic: bool = False
     repeat: Path | None = None
     profile: bool = False
     previews: tuple[str, ...] = ()
@@ -244,6 +246,7 @@ class _Fit:
             folder=self.run.folder,
             device=self.options.device,
             profile=self.options.profile,
+            deterministic=self.options.deterministic,
             scans=prepare_scans(self.options.previews, plan.recipe, dataset.channels, self.progress),
         )
         if first is not None:

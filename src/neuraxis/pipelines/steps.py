@@ -78,11 +78,13 @@ class TrainOptions:
         profile: whether some training steps are profiled.
         previews: unlabelled scans to show while the network learns: files, folders, or "CHANNEL=FILE".
         devices: the processes that share each batch.
+        deterministic: whether operations that may give other numbers the next time are refused.
     """
 
     profile: bool = False
     previews: tuple[str, ...] = ()
     devices: Devices = ONE
+    deterministic: bool = False
 
 
 PLAIN = TrainOptions()
@@ -347,6 +349,7 @@ def train_store(
     check_device(device)
     options.devices.refuse_misfit(device)
     job = replace(job_of_store(store, into, fold, device), profile=options.profile)
+    job = replace(job, deterministic=options.deterministic)
     options.devices.refuse_small_batch(job.recipe.patches.batch)
     channels = Card.model_validate(read_json(store / MANIFEST)["cards"][fold]).channels
     if not (into / "run.json").is_file():

@@ -50,6 +50,7 @@ class FitKeywords(TypedDict, total=False):
     jobs: int
     device: str
     devices: int
+    deterministic: bool
     repeat: Path | str | None
     profile: bool
     previews: Sequence[Path | str]
@@ -63,6 +64,7 @@ class TrainKeywords(TypedDict, total=False):
     profile: bool
     previews: Sequence[Path | str]
     devices: int
+    deterministic: bool
 
 
 class SegmentKeywords(TypedDict, total=False):
@@ -117,6 +119,7 @@ def fit(
         fold=options.get("fold", 0),
         device=options.get("device", "auto"),
         devices=Devices(options.get("devices", 1)),
+        deterministic=options.get("deterministic", False),
         repeat=Path(repeat) if repeat else None,
         profile=options.get("profile", False),
         previews=tuple(map(str, options.get("previews", ()))),
@@ -217,7 +220,8 @@ def train(
 
     folder = Path(store) if isinstance(store, str | Path) else store.folder
     previews = tuple(map(str, options.get("previews", ())))
-    how = TrainOptions(options.get("profile", False), previews, Devices(options.get("devices", 1)))
+    devices = Devices(options.get("devices", 1))
+    how = TrainOptions(options.get("profile", False), previews, devices, options.get("deterministic", False))
     return open_bundle(train_store(folder, Path(into), fold, device, progress, how))
 
 

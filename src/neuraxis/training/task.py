@@ -26,6 +26,7 @@ from neuraxis.patches.draws import Purpose, derived_seed
 from neuraxis.recipe.recipe import Recipe
 from neuraxis.training.clock import TrainingClock
 from neuraxis.training.data import Batch
+from neuraxis.training.determinism import steady
 from neuraxis.training.devices.ranks import ALONE, Ranks
 from neuraxis.training.optimisation.optimizers import build_optimizer, clip_gradients
 from neuraxis.training.optimisation.stage_schedule import stage_at, staged_rate
@@ -90,6 +91,7 @@ class SegmentationTask(L.LightningModule):
         super().__init__()
         self.recipe = recipe
         self.network = build_network(recipe, channels, outputs)
+        steady(self.network)
         self.running = copy.deepcopy(self.network).requires_grad_(False)
         self.running.eval()
         self.one_scale = build_loss(recipe, regions)

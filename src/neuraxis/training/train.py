@@ -6,8 +6,8 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -30,6 +30,7 @@ from neuraxis.recipe.recipe import Recipe
 from neuraxis.training.callbacks import Checkpoints, Curves, Steering, Stopping, Telling
 from neuraxis.training.checkpoints import AtomicCheckpointIO
 from neuraxis.training.data import Batch, step_stream, training_sampler
+from neuraxis.training.determinism import deterministic
 from neuraxis.training.devices.pace import Pace
 from neuraxis.training.devices.ranks import ALONE, Ranks
 from neuraxis.training.interruption import interruptions
@@ -66,6 +67,7 @@ class TrainingJob:
         scans: unlabelled scans by name, prepared, that previews show beside the recipe's cases.
         beginning: a bundle whose weights it begins with, and the names of the channels.
         ranks: the processes that share each batch, one a device.
+        deterministic: whether operations that may give other numbers the next time are refused.
     """
 
     store: Store
@@ -80,6 +82,7 @@ class TrainingJob:
     scans: Mapping[str, Prepared] = field(default_factory=dict)
     beginning: tuple[Beginning, tuple[str, ...]] | None = None
     ranks: Ranks = ALONE
+    deterministic: bool = False
 
 
 def train(
@@ -98,6 +101,7 @@ def train(
 
     Raises:
         ResourceError: the device is not there, its memory does not suffice, or a process that cuts patches was ended.
+        UsageError: it was to be deterministic and cannot be.
         Stopped: a file `stop` lay in the job's folder; a checkpoint is written.
     """
     training, checkpoint, files = job.recipe.training, job.folder / "checkpoint.pt", AtomicCheckpointIO()
@@ -115,6 +119,7 @@ def train(
         (progress or Silent()).stage("train", task.course.steps) as stage,
         interruptions() as interruption,
         closing(stream_of(job, task.step, training.loader_workers)) as stream,
+        repeatable(job),
         job.ranks.at_work(job, task),
         _saved_where_a_rank_is_lost(task, lambda: files.save_checkpoint(task.progress(), checkpoint)),
     ):
@@ -157,6 +162,20 @@ def _saved_where_a_rank_is_lost(task: SegmentationTask, save: Callable[[], None]
         if task.ranks.lost and task.device.type == "cpu":
             save()
         raise
+
+
+def repeatable(job: TrainingJob) -> AbstractContextManager[None]:
+    """Refuse operations that may give other numbers the next time, where that was asked for."""
+    if not job.deterministic:
+        return nullcontext()
+
+    def try_step() -> None:
+        alone = replace(job, ranks=ALONE)
+        with closing(stream_of(alone, 0, 0)) as stream:
+            trainer = make_trainer(alone, [Stopping(lambda: True)], AtomicCheckpointIO())
+            trainer.fit(make_task(alone), train_dataloaders=stream)
+
+    return deterministic(find_device(job.device)[0], try_step)
 
 
 def _begin(task: SegmentationTask, job: TrainingJob, beginning: Beginning, channels: tuple[str, ...]) -> None:

@@ -185,4 +185,5 @@ def _described(job: TrainingJob, on_gpu: bool) -> dict[str, Any]:
         "recipe": job.recipe.model_dump(mode="json"),
         "channels": job.channels,
         "on_gpu": on_gpu,
+        "deterministic": job.deterministic,
     }

@@ -26,7 +26,7 @@ from neuraxis.training.devices.followers import signal_free
 from neuraxis.training.devices.options import Devices
 from neuraxis.training.devices.ranks import SeveralRanks, unpacked
 from neuraxis.training.schedule import course_of
-from neuraxis.training.train import TrainingJob, make_task, make_trainer, run_trainer, stream_of
+from neuraxis.training.train import TrainingJob, make_task, make_trainer, repeatable, run_trainer, stream_of
 
 
 class _Lost(Exception):
@@ -127,8 +127,9 @@ def _follow(told: dict[str, Any], state: dict[str, Any], ranks: SeveralRanks, de
             device=f"cuda:{devices.local_rank}" if told["on_gpu"] else "cpu",
             course=course_of(*told["steps"]),
             ranks=ranks,
+            deterministic=told["deterministic"],
         )
         task = make_task(job)
         task.restore(state)
-        with closing(stream_of(job, task.step, recipe.training.loader_workers)) as stream:
+        with repeatable(job), closing(stream_of(job, task.step, recipe.training.loader_workers)) as stream:
             run_trainer(make_trainer(job, [], AtomicCheckpointIO()), task, stream)
