@@ -85,6 +85,8 @@ def choose(
 
 def show_choice(result: ChooseResult, score: str, output: Output) -> None:
     """Print the finalists, what was chosen, and what it is worth."""
+    from neuraxis.pipelines.choice.choose import column_of
+
     if output.json:
         show_json(
             {
@@ -106,7 +108,9 @@ def show_choice(result: ChooseResult, score: str, output: Output) -> None:
     tried = len(result.candidates) - len(rows)
     show(f"\nMean {score} over patients, selected on these cases; {tried} single rules were tried (candidates.csv).")
     show("Taken is the simplest whose loss against the best is within one standard error (SE) of it.\n")
-    show(f"chosen        {result.pick.base}, {'; '.join(result.pick.rules.in_words()) or 'no post-processing'}")
-    show(f"Dice          {result.scores.mean('dice'):.4f} selected on these cases")
-    show(f"              {result.cross_fitted.mean('dice'):.4f} cross-fitted: what to expect on others like them")
+    show(f"chosen  {result.pick.base}, {'; '.join(result.pick.rules.in_words()) or 'no post-processing'}")
+    show()
+    decided = dict.fromkeys(("dice", column_of(result.scores, score)))
+    lines = [(name, f"{result.scores.mean(name):.4f}", f"{result.cross_fitted.mean(name):.4f}") for name in decided]
+    show(columns(lines, ("mean", "selected on these cases", "cross-fitted: what to expect on others like them")))
     show(f"\nmodel   {result.bundle}\nreport  {result.report}")

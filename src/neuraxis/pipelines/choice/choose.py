@@ -140,8 +140,8 @@ class _Choice:
                 "request": _request(field, options),
                 "chosen": _pick_content(best.pick),
                 "without_fold": {str(fold): _pick_content(pick) for fold, pick in picks.items()},
-                "selected_on_these_cases": scores.mean(_column(scores, options.score)),
-                "cross_fitted": cross_fitted.mean(_column(cross_fitted, options.score)),
+                "selected_on_these_cases": scores.mean(column_of(scores, options.score)),
+                "cross_fitted": cross_fitted.mean(column_of(cross_fitted, options.score)),
             },
         )
         return ChooseResult(options.into, bundle, report, best.pick, rows, scores, cross_fitted)
@@ -198,8 +198,8 @@ def in_words(pick: Pick) -> str:
     return f"{pick.base}, {'; '.join(pick.rules.in_words()) or 'no post-processing'}"
 
 
-def _column(scores: Scores, score: str) -> str:
-    """Return the column of a metric; of several tolerances the first."""
+def column_of(scores: Scores, score: str) -> str:
+    """Return the column of a table that a metric fills; of several tolerances the first."""
     return next(column for column in scores.metrics if column == score or column.startswith(f"{score}_"))
 
 
