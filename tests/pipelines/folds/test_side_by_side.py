@@ -14,7 +14,7 @@ from neuraxis.errors import UsageError
 from neuraxis.hardware import usable_cores
 from neuraxis.pipelines.fit import FitOptions
 from neuraxis.pipelines.folds.fitting import fit_folds
-from neuraxis.pipelines.folds.side_by_side import Order, cores_of, options_of, refuse_jobs
+from neuraxis.pipelines.folds.side_by_side import Order, cores_of, device_of, options_of, refuse_jobs
 from neuraxis.pipelines.runs.process import lives, read_process
 from neuraxis.pipelines.runs.state import read_run
 from neuraxis.progress import Silent
@@ -142,3 +142,12 @@ def test_processes_that_are_killed_or_asked_to_end_are_noticed_and_the_same_comm
     done = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert (run / "model.nxb").is_file()
+
+
+@pytest.mark.parametrize(
+    ("gpus", "device", "expected"),
+    [(2, "auto", ["cuda:0", "cuda:1", "cuda:0"]), (0, "auto", 3 * ["auto"]), (2, "cpu", 3 * ["cpu"])],
+)
+def test_each_slot_takes_the_next_gpu(monkeypatch, gpus, device, expected):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    assert [device_of(device, slot) for slot in range(3)] == expected
