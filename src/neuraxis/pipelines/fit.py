@@ -35,6 +35,7 @@ from neuraxis.pipelines.runs.previews import find_scans, prepare_scans
 from neuraxis.pipelines.steps import (
     Planned,
     draft_card,
+    open_datasets,
     pick_fold,
     plan_all,
     read_plan,
@@ -48,6 +49,7 @@ from neuraxis.recipe.planner import WISHED, Plan
 from neuraxis.recipe.wishes import read_wishes
 from neuraxis.registry import need
 from neuraxis.training.devices.options import ONE, Devices
+from neuraxis.training.transfer.corrections import with_held_out
 from neuraxis.training.transfer.planning import beginning_of, noted_on, refuse_misfit, refuse_stages
 
 if TYPE_CHECKING:
@@ -182,6 +184,8 @@ class _Fit:
         run = self.run
         dataset, plan, folds = self._planned(planned)
         fold = pick_fold(folds, self.options.fold)
+        if self.options.add:
+            dataset = with_held_out(dataset, open_datasets(self.paths), fold)
         log.info(
             "%d cases train, %d are held out (fold %d)", len(fold.training), len(fold.validation), self.options.fold
         )
@@ -225,6 +229,7 @@ class _Fit:
         if planned.corrected is not None:
             card = planned.corrected.on_card(card, planned.folds, number)
             self.run.note(corrections=planned.corrected.facts(planned.folds[number]))
+            log.info("%s", " ".join(card.training_data.notes))
         if path is None:
             return card
         bundle = open_bundle(path)
@@ -375,6 +380,8 @@ def plan_anew(paths: Sequence[Path], options: FitOptions, progress: Progress) ->
         check_folds(folds, planned.dataset.cases)
         planned = replace(planned, folds=folds)
     draft_card(planned, options.fold)
+    if planned.corrected is not None:
+        planned.corrected.refuse_unused(planned.folds[options.fold])
     options.devices.refuse_small_batch(planned.plan.recipe.patches.batch)
     if options.repeat is None:
         find_scans(options.previews, planned.plan.recipe, planned.dataset.channels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -87,7 +88,7 @@ def test_a_further_case_trains_unless_its_patient_is_held_out(toy_dataset, tmp_p
     added = further(toy_dataset, tmp_path / "more", a=("toy_00", "somebody"), b=("toy_01", held))
     extended = correct(dataset, [added]).extend(folds)
     assert set(extended[0].training) == {*folds[0].training, "a"}
-    assert set(extended[0].validation) == {*folds[0].validation, "b"}
+    assert extended[0].validation == folds[0].validation
     assert set(extended[1].training) == {*folds[1].training, "a", "b"}
     assert extended[1].validation == folds[1].validation
 
@@ -139,38 +140,45 @@ def test_a_run_goes_on_with_corrected_cases_and_says_so(toy_dataset, toy_setting
     second = fit([toy_dataset], options)
 
     splits = json.loads((second.run / "splits.json").read_text())
-    assert splits[0] == {"train": [*folds[0]["train"], "a"], "val": [*folds[0]["val"], "b"]}
-    assert set(second.scores.cases()) == set(splits[0]["val"])
+    assert splits[0] == {"train": [*folds[0]["train"], "a"], "val": folds[0]["val"]}
+    wanted = {(row.case, row.structure): row.counts.reference for row in first.scores.rows}
+    assert {(row.case, row.structure): row.counts.reference for row in second.scores.rows} == wanted
     content = json.loads((second.run / "run.json").read_text())
-    told = {one["case"]: (one["kind"], one["side"]) for one in content["corrections"]}
+    told = {one["case"]: (one["kind"], one["use"]) for one in content["corrections"]}
     assert told == {
         "a": ("added", "training"),
-        "b": ("added", "held out"),
+        "b": ("added", "left out"),
         trained: ("replaced", "training"),
-        held: ("replaced", "held out"),
+        held: ("replaced", "left out"),
     }
     card = open_bundle(second.bundle).card
-    assert len(card["corrections"]["labels"]) == 4
+    assert len(card["corrections"]["labels"]) == 2
     assert card["corrections"]["data_hash"] == open_bundle(first.bundle).card["data_hash"]
     notes = " ".join(card["training_data"]["notes"])
-    assert "2 label maps were corrected and 2 cases added since" in notes
-    assert "2 of these are held out and scored as corrected" in notes
+    assert "Label maps corrected: 1; cases added: 1 (see corrections)" in notes
+    assert "of held-out patients, left out: 2." in notes
     assert "too good" not in notes + caplog.text
     assert trained not in json.dumps(card)
 
+    only = tmp_path / "only"
+    corrected_label(toy_dataset, held, only)
+    with pytest.raises(DataError, match="all 1 corrected cases are of held-out patients"):
+        fit([toy_dataset], replace(options, into=tmp_path / "none", add=(only,)))
+    assert not (tmp_path / "none").exists()
     resumed = fit([toy_dataset], options)
     assert resumed.scores.mean("dice") == second.scores.mean("dice")
     again = fit([toy_dataset], FitOptions(into=tmp_path / "again", repeat=second.run, device="cpu"))
     kept = [open_bundle(run.bundle).folds[0].weights.read_bytes() for run in (second, again)]
     assert kept[0] == kept[1]
     with pytest.raises(UsageError, match="holds a run with add"):
-        fit([toy_dataset], FitOptions(**{**vars(options), "add": ()}))
+        fit([toy_dataset], replace(options, add=()))
 
 
 def test_another_fold_after_corrections_is_warned_about(toy_dataset, toy_settings, tmp_path, caplog):
     settings = (*(one for one in toy_settings if not one.startswith("training.")), *FEW)
     first = fit([toy_dataset], FitOptions(into=tmp_path / "first", settings=settings, device="cpu"))
-    corrected_label(toy_dataset, "toy_03", tmp_path / "corrected")
+    trained = json.loads((first.run / "splits.json").read_text())[1]["train"][0]
+    corrected_label(toy_dataset, trained, tmp_path / "corrected")
     options = FitOptions(
         into=tmp_path / "second",
         settings=("splits.folds=2", "previews.every=0", *FEW),

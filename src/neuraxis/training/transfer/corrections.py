@@ -1,8 +1,8 @@
 """`fit --add`: label maps that someone corrected, and cases that came since, go into a dataset whose folds stay.
 
-A case that was there keeps its side of each fold, with its new label map. A case that came since trains in every fold,
-unless its patient is held out there: then it is held out as well. So a model that learned from the data before has seen
-none of the held-out patients.
+Who is held out stays as it was, with the label maps that were there: so a model that learned from the data before has
+seen none of them, and scores before and after can be compared. A correction of a held-out case, and a new case of a
+held-out patient, are left out of that fold; all others train.
 """
 
 from __future__ import annotations
@@ -81,35 +81,53 @@ class Corrected:
             Fold(*(tuple(id for id in side if id in known) for side in (fold.training, fold.validation)))
             for fold in folds
         ]
+        used = self._used(folds[number])
         labels = tuple(
             CorrectedLabel(sha256=one.sha256, replaces=one.replaces, written=one.written, model_hash=one.model_hash)
-            for one in self.corrections
+            for one in used
         )
         part = Corrections(data_hash=self.before.content_hash(), split_hash=hash_folds(inner), labels=labels)
-        replaced = sum(one.kind == "replaced" for one in self.corrections)
-        notes = [
-            f"{replaced} label maps were corrected and {len(labels) - replaced} cases added since (see corrections)."
-        ]
-        held_out = set(folds[number].validation)
-        scored = sum(one.case in held_out for one in self.corrections)
-        if scored:
-            favours = "which favours the model that they were drawn after"
-            notes.append(f"{scored} of these are held out and scored as corrected, {favours}.")
+        replaced = sum(one.kind == "replaced" for one in used)
+        notes = [f"Label maps corrected: {replaced}; cases added: {len(used) - replaced} (see corrections)."]
+        if spare := len(self.corrections) - len(used):
+            notes.append(f"Corrections and cases of held-out patients, left out: {spare}.")
         data = card.training_data
         told = data.model_copy(update={"notes": (*data.notes, *notes)})
         return card.model_copy(update={"training_data": told, "corrections": part})
 
+    def refuse_unused(self, fold: Fold) -> None:
+        """Refuse corrections of which none trains.
+
+        Raises:
+            DataError: all are of patients who are held out.
+        """
+        if not self._used(fold):
+            raise DataError(
+                f"--add: all {len(self.corrections)} corrected cases are of held-out patients: nothing would be "
+                "learned from them. Hold out another fold with --fold, or correct others."
+            )
+
     def facts(self, fold: Fold) -> list[dict[str, Any]]:
-        """Return each correction with the side of a fold on which it is, JSON-able."""
-        held_out = set(fold.validation)
-        sides = {True: "held out", False: "training"}
-        return [{**asdict(one), "side": sides[one.case in held_out]} for one in self.corrections]
+        """Return each correction, and whether it trains or is left out, JSON-able."""
+        used = {one.case for one in self._used(fold)}
+        return [{**asdict(one), "use": "training" if one.case in used else "left out"} for one in self.corrections]
+
+    def _used(self, fold: Fold) -> list[Correction]:
+        training = set(fold.training)
+        return [one for one in self.corrections if one.case in training]
 
     def _extended(self, fold: Fold, added: Sequence[Case]) -> Fold:
         held_out = {_patient(self.before.case(id)) for id in fold.validation}
-        validation = [case.id for case in added if _patient(case) in held_out]
         training = [case.id for case in added if _patient(case) not in held_out]
-        return Fold((*fold.training, *training), (*fold.validation, *validation))
+        return Fold((*fold.training, *training), fold.validation)
+
+
+def with_held_out(dataset: Dataset, before: Dataset, fold: Fold) -> Dataset:
+    """Return a corrected dataset in which held-out cases are as they were before, and cases of no side are left out."""
+    training, held_out = set(fold.training), set(fold.validation)
+    cases = [case for case in dataset.cases if case.id in training]
+    cases += [case for case in before.cases if case.id in held_out]
+    return replace(dataset, cases=tuple(sorted(cases, key=lambda case: case.id)))
 
 
 def correct(dataset: Dataset, folders: Sequence[Path]) -> Corrected:
