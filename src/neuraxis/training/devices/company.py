@@ -107,9 +107,9 @@ class Company(SeveralRanks):
     def _cause(self, error: Exception) -> Exception:
         """Return who is gone, as far as that can be told."""
         found: NeuraxisError | None = self._followers.cause() if self._followers is not None else None
+        log.debug("talking to the other ranks failed: %s", error)
         return found or ResourceError(
-            f"Another rank of the {self.count} is gone ({next(iter(str(error).splitlines()), '')}). torchrun says "
-            "which and why; the same command again resumes."
+            f"Another rank of the {self.count} is gone; torchrun says which and why. The same command again resumes."
         )
 
 
