@@ -78,7 +78,6 @@ def test_quick_layers_and_their_gradients_are_torchs_own_and_keep_memory_as_it_i
     for ours, torchs in zip(*results, strict=True):
         torch.testing.assert_close(ours, torchs, atol=1e-5, rtol=1e-4)
     assert results[0][0].is_contiguous(memory_format=torch.channels_last_3d)
-    assert not results[1][0].is_contiguous(memory_format=torch.channels_last_3d)
 
 
 def test_pooling_takes_half_precision_which_torchs_own_does_not():
