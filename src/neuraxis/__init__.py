@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from neuraxis.bundle.pull import pull_bundle
     from neuraxis.bundle.registry import cite_bundle, list_bundles
     from neuraxis.dataset.case import Case
+    from neuraxis.dataset.checks.finding import Finding
     from neuraxis.dataset.dataset import Dataset
-    from neuraxis.dataset.finding import Finding
     from neuraxis.dataset.labels import Labels
     from neuraxis.dataset.layouts.recognise import open_dataset
     from neuraxis.dataset.prediction import Prediction
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from neuraxis.pipelines.verbs import check, fit, import_bundle, list_choices, plan, prepare, segment, train
     from neuraxis.recipe.planner import Plan
     from neuraxis.recipe.recipe import Recipe
-    from neuraxis.volume.formats.nifti import read as read_volume
+    from neuraxis.volume.formats.any_format import read as read_volume
     from neuraxis.volume.grid import Grid
     from neuraxis.volume.volume import Volume
 else:
@@ -78,7 +78,7 @@ else:
         "open_dataset": "neuraxis.dataset.layouts.recognise",
         "pull_bundle": "neuraxis.bundle.pull",
         "quantise_bundle": "neuraxis.pipelines.int8.quantise",
-        "read_volume": "neuraxis.volume.formats.nifti:read",
+        "read_volume": "neuraxis.volume.formats.any_format:read",
         "run_demo": "neuraxis.pipelines.demo",
         "stop_run": "neuraxis.pipelines.runs.stop",
         "segment_files": "neuraxis.pipelines.segment:segment",
@@ -86,7 +86,7 @@ else:
         "Case": "neuraxis.dataset.case",
         "ChooseOptions": "neuraxis.pipelines.choice.choose",
         "Dataset": "neuraxis.dataset.dataset",
-        "Finding": "neuraxis.dataset.finding",
+        "Finding": "neuraxis.dataset.checks.finding",
         "FitResult": "neuraxis.pipelines.fit",
         "Grid": "neuraxis.volume.grid",
         "Labels": "neuraxis.dataset.labels",

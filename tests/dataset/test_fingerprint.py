@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from neuraxis.dataset import histogram
-from neuraxis.dataset.check import check_dataset
+from neuraxis.dataset.checks.check import check_dataset
 from neuraxis.dataset.fingerprint import Fingerprint, examine, fingerprint
 from neuraxis.dataset.layouts.recognise import open_dataset
 from neuraxis.errors import DataError

@@ -12,8 +12,8 @@ from neuraxis.cli.options import SHOWN, Output
 from neuraxis.cli.printing import show, show_json
 
 if TYPE_CHECKING:
+    from neuraxis.dataset.checks.finding import Finding
     from neuraxis.dataset.dataset import Dataset
-    from neuraxis.dataset.finding import Finding
 
 REFUSED = 3
 
@@ -36,7 +36,7 @@ def check(
         datasets: Folders of labelled scans; several must fit together.
         output: how it is shown.
     """
-    from neuraxis.dataset.check import check_dataset
+    from neuraxis.dataset.checks.check import check_dataset
     from neuraxis.dataset.dataset import merge
     from neuraxis.dataset.layouts.recognise import open_dataset
 

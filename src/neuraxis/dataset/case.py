@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from neuraxis.errors import DataError
-from neuraxis.volume.formats import nifti
+from neuraxis.volume.formats import any_format
 from neuraxis.volume.grid import SAME_VOXELS
 from neuraxis.volume.memory import copy_reordered
 from neuraxis.volume.volume import Volume
@@ -20,10 +20,25 @@ _PLAIN_NAME = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,199}")
 
 @dataclass(frozen=True)
 class ImageFile:
-    """Where one channel lies: a file, and the index in it where the file holds several."""
+    """Where one channel lies.
+
+    Attributes:
+        path: of a file, or of a folder of slices.
+        index: of the volume in it, where it holds several.
+        series: which one, where the path holds several.
+    """
 
     path: Path
     index: int | None = None
+    series: str = ""
+
+    def read(self) -> Volume:
+        """Read all that the file (or its series) holds as one volume.
+
+        Raises:
+            DataError: it is refused.
+        """
+        return any_format.read(self.path, self.series)
 
 
 @dataclass(frozen=True)
@@ -59,12 +74,13 @@ class Case:
         Raises:
             DataError: a file is refused, or the channels do not share a grid.
         """
-        read: dict[Path, Volume] = {}
+        read: dict[tuple[Path, str], Volume] = {}
         channels, first = [], None
         for name, file in self.images.items():
-            if file.path not in read:
-                read[file.path] = nifti.read(file.path)
-            volume = read[file.path]
+            key = file.path, file.series
+            if key not in read:
+                read[key] = file.read()
+            volume = read[key]
             if file.index is None and volume.channels > 1:
                 raise DataError(
                     f"{self.id}: '{name}' ({file.path.name}) is 4D with {volume.channels} volumes where 3D is needed. "
@@ -99,7 +115,7 @@ class Case:
         """
         if self.label is None:
             raise DataError(f"{self.id}: has no label map. Add one or leave the case out.")
-        volume = nifti.read(self.label)
+        volume = any_format.read(self.label)
         if volume.channels > 1:
             raise DataError(f"{self.id}: label map {self.label.name} is 4D. Needed is one number for each voxel.")
         array = volume.array

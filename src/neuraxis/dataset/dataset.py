@@ -79,8 +79,10 @@ def _hash_case(case: Case) -> str:
     digest = hashlib.sha256()
     for path in files:
         try:
-            status = path.stat()
-            digest.update(_hash_file(path, status.st_size, status.st_mtime_ns).encode())
+            for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+                status = file.stat()
+                if file.is_file():
+                    digest.update(_hash_file(file, status.st_size, status.st_mtime_ns).encode())
         except OSError as error:
             raise DataError(f"{case.id}: {path} cannot be read ({error.strerror}). Bring it back.") from error
     return digest.hexdigest()

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from neuraxis.dataset.case import Case
-from neuraxis.dataset.check import Finding, check_whole, in_order, refuse_errors
+from neuraxis.dataset.checks.check import Finding, check_whole, in_order, refuse_errors
+from neuraxis.dataset.checks.examination import Examination, examine_case
 from neuraxis.dataset.dataset import Dataset
-from neuraxis.dataset.examination import Examination, examine_case
 from neuraxis.dataset.histogram import Histogram, Pool, count_image, count_inside, memory_order
 from neuraxis.dataset.labels import Labels
 from neuraxis.progress import Progress, Silent

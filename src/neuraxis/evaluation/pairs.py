@@ -13,9 +13,10 @@ from pathlib import Path
 
 from neuraxis.dataset.case import Case
 from neuraxis.dataset.dataset import Dataset
-from neuraxis.dataset.layouts.layout import DESCRIPTION, description_keys, scans_in, site_of, stem, subject_and_session
+from neuraxis.dataset.layouts.layout import DESCRIPTION, description_keys, scans_in, site_of, subject_and_session
 from neuraxis.errors import DataError
-from neuraxis.volume.formats import nifti
+from neuraxis.volume.formats import any_format
+from neuraxis.volume.formats.any_format import stem
 from neuraxis.volume.grid import SAME_VOXELS
 
 _LISTED = 20
@@ -98,7 +99,7 @@ def check_grids(pairs: Iterable[Pair]) -> None:
     """
     wrong = []
     for pair in pairs:
-        reference, prediction = nifti.read_grid(pair.reference_file)[0], nifti.read_grid(pair.prediction)[0]
+        reference, prediction = any_format.read_grid(pair.reference_file)[0], any_format.read_grid(pair.prediction)[0]
         if not prediction.matches(reference, SAME_VOXELS):
             apart = ""
             if prediction.shape == reference.shape:

@@ -19,7 +19,7 @@ from neuraxis.evaluation.scores import Score, Scores
 from neuraxis.files import refuse_existing, write_json, write_text
 from neuraxis.progress import Progress, Silent
 from neuraxis.report.evaluation_report import Overlay, RunReport, choose_cases, report_html, write_run_report
-from neuraxis.volume.formats import nifti
+from neuraxis.volume.formats import any_format
 from neuraxis.volume.grid import SAME_VOXELS
 
 TABLE, SUMMARY, REPORT = "scores.csv", "summary.json", "report.html"
@@ -122,7 +122,7 @@ def labels_of(scores: Scores, dataset: Dataset | None) -> Labels:
 def overlay_of(scores: Scores, case: str, caption: str, labels: Labels, dataset: Dataset | None) -> Overlay:
     """Read a scored case as a picture, on the dataset's scan where it has one of that grid, else on black."""
     row: Score = next(row for row in scores.rows if row.case == case)
-    predicted, reference = nifti.read(Path(row.prediction_file)), nifti.read(Path(row.reference_file))
+    predicted, reference = any_format.read(Path(row.prediction_file)), any_format.read(Path(row.reference_file))
     image = np.zeros(reference.grid.shape, np.float32)
     known = {found.id: found for found in dataset.cases} if dataset is not None else {}
     if case in known:

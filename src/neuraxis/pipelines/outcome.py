@@ -154,11 +154,11 @@ def _profile(path: Path) -> list[dict[str, str]]:
 
 def overlay_of(predictions: Path, dataset: Dataset, id: str, caption: str) -> Overlay:
     """Return the pictures of a case: its first channel, its label map, and the segmentation in a folder."""
-    from neuraxis.volume.formats import nifti
+    from neuraxis.volume.formats import any_format
 
     case = dataset.case(id)
     volume, label = case.read_images(), case.read_label()
-    predicted = nifti.read(predictions / f"{id}.nii.gz")
+    predicted = any_format.read(predictions / f"{id}.nii.gz")
     return Overlay(
         id, caption, volume.array[0], label.array[0], predicted.array[0], volume.grid.spacing_mm, dataset.labels
     )

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from neuraxis.dataset.case import Case, ImageFile
 from neuraxis.errors import DataError, suggest
-from neuraxis.volume.formats import nifti
+from neuraxis.volume.formats import any_format
+from neuraxis.volume.formats.any_format import stem
 
 _NUMBERED = re.compile(r"(.+)_(\d{4})")
 _SHOWN = 6
@@ -108,7 +109,7 @@ def _orders_of_files(files: list[Path], channels: tuple[str, ...], folder: Path 
 
 
 def _one_channel(files: list[Path], channel: str, folder: Path | None) -> list[Order]:
-    stems = [_stem(file) for file in files]
+    stems = [stem(file) for file in files]
     numbers: dict[str, set[str]] = {}
     for match in map(_NUMBERED.fullmatch, stems):
         if match:
@@ -140,14 +141,14 @@ def _grouped(told: Mapping[Path, Told | None], channels: tuple[str, ...], folder
     text = f"its name ends with no channel. {_needs(channels)}"
     return [
         *(_complete(id, found, channels) for id, found in groups.items()),
-        *(Order(_stem(file), problem=DataError(f"{file}: {text}")) for file in lost),
+        *(Order(stem(file), problem=DataError(f"{file}: {text}")) for file in lost),
     ]
 
 
 def _belongs(file: Path, id: str, folder: Path | None) -> bool:
-    rest = _stem(file)[len(id) :]
+    rest = stem(file)[len(id) :]
     beside = folder is not None and id == folder.name
-    return beside or (_stem(file).startswith(id) and not rest[:1].isalnum())
+    return beside or (stem(file).startswith(id) and not rest[:1].isalnum())
 
 
 def _complete(id: str, found: list[tuple[str, Path]], channels: tuple[str, ...]) -> Order:
@@ -168,14 +169,14 @@ def _complete(id: str, found: list[tuple[str, Path]], channels: tuple[str, ...])
 
 def _many_volumes(file: Path, channels: tuple[str, ...]) -> Order:
     """Take a 4D file as one case, its volumes as the channels in order."""
-    stem = _stem(file)
+    id = stem(file)
     try:
-        _, volumes = nifti.read_grid(file)
+        _, volumes = any_format.read_grid(file)
     except DataError as error:
-        return Order(stem, problem=error)
+        return Order(id, problem=error)
     if volumes != len(channels):
-        return Order(stem, problem=DataError(f"{file}: holds {volumes} volume(s). {_needs(channels)}"))
-    return Order(stem, Case(stem, {channel: ImageFile(file, index) for index, channel in enumerate(channels)}))
+        return Order(id, problem=DataError(f"{file}: holds {volumes} volume(s). {_needs(channels)}"))
+    return Order(id, Case(id, {channel: ImageFile(file, index) for index, channel in enumerate(channels)}))
 
 
 def _order_of_pairs(pairs: list[tuple[str, Path]], channels: tuple[str, ...], optional: Container[str]) -> Order:
@@ -198,7 +199,7 @@ def _order_of_pairs(pairs: list[tuple[str, Path]], channels: tuple[str, ...], op
 
 def _common_id(files: Mapping[str, Path], channels: tuple[str, ...]) -> str:
     """Return what the names of a case's files share before their channel, else the first file's name."""
-    first = _stem(files[channels[0]])
+    first = stem(files[channels[0]])
     if len(files) == 1:
         return first
     starts = {(told := _by_name(files[channel], (channel,))) and told[1] for channel in channels}
@@ -207,7 +208,7 @@ def _common_id(files: Mapping[str, Path], channels: tuple[str, ...]) -> str:
 
 def _by_number(file: Path, channels: tuple[str, ...]) -> Told | None:
     """Return the channel of nnU-Net's number at the end of a file's name, and the case before it."""
-    match = _NUMBERED.fullmatch(_stem(file))
+    match = _NUMBERED.fullmatch(stem(file))
     if not match:
         return None
     number = int(match[2])
@@ -220,7 +221,7 @@ def _by_name(file: Path, channels: tuple[str, ...]) -> Told | None:
     for channel in channels:
         words = re.findall(r"[a-z0-9]+", channel, re.IGNORECASE)
         pattern = r"(?:(.*)[^a-z0-9])?" + "[^a-z0-9]*".join(words)
-        match = re.fullmatch(pattern, _stem(file), re.IGNORECASE) if words else None
+        match = re.fullmatch(pattern, stem(file), re.IGNORECASE) if words else None
         if match:
             found.append((channel, match[1] or ""))
     return min(found, key=lambda pair: len(pair[1])) if found else None
@@ -246,15 +247,7 @@ def _renamed(order: Order, id: str) -> Order:
 
 
 def _scans_in(folder: Path) -> list[Path]:
-    return sorted(
-        file
-        for file in folder.iterdir()
-        if file.is_file() and not file.name.startswith(".") and file.name.lower().endswith(nifti.SUFFIXES)
-    )
-
-
-def _stem(file: Path) -> str:
-    return re.sub(r"\.nii(\.gz)?$", "", file.name, flags=re.IGNORECASE)
+    return sorted(file for file in folder.iterdir() if file.is_file() and any_format.is_scan(file))
 
 
 def _needs(channels: tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuraxis.bundle.bundle import ModelBundle
 from neuraxis.bundle.card import Card, TrainingData, parse_card
-from neuraxis.dataset.check import Finding, refuse_errors
+from neuraxis.dataset.checks.check import Finding, refuse_errors
 from neuraxis.dataset.dataset import Dataset, merge
 from neuraxis.dataset.fingerprint import Fingerprint, examine
 from neuraxis.dataset.layouts.recognise import open_dataset

@@ -25,7 +25,7 @@ from neuraxis.training.devices.options import Devices
 
 if TYPE_CHECKING:
     from neuraxis.bundle.bundle import ModelBundle
-    from neuraxis.dataset.finding import Finding
+    from neuraxis.dataset.checks.finding import Finding
     from neuraxis.dataset.prediction import Prediction
     from neuraxis.inference.runtimes.options import Precision
     from neuraxis.pipelines.fit import FitResult
@@ -136,7 +136,7 @@ def fit(
 
 def check(dataset: Data, progress: Progress | None = None) -> tuple[Finding, ...]:
     """Look for what would spoil a training; errors come first."""
-    from neuraxis.dataset.check import check_dataset
+    from neuraxis.dataset.checks.check import check_dataset
 
     return check_dataset(dataset if isinstance(dataset, Dataset) else open_dataset(dataset), progress)
 

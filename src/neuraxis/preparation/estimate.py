@@ -15,7 +15,7 @@ from neuraxis.dataset.fingerprint import Fingerprint
 from neuraxis.errors import ResourceError
 from neuraxis.hardware import available_memory_gb
 from neuraxis.recipe.preparation import PreparationRecipe
-from neuraxis.volume.formats import nifti
+from neuraxis.volume.formats import any_format
 from neuraxis.volume.resample import shape_at_spacing
 
 log = logging.getLogger("neuraxis")
@@ -57,7 +57,7 @@ def estimate_needs(
             box = known.cropped_shape if recipe.crop == "nonzero" else known.shape
             needs.append(_need(known.shape, box, shape_at_spacing(box, known.spacing_mm, recipe.spacing_mm), dataset))
         else:
-            grid = nifti.read_grid(next(iter(case.images.values())).path)[0]
+            grid = any_format.read_grid(next(iter(case.images.values())).path)[0]
             shape = shape_at_spacing(grid.shape, grid.spacing_mm, recipe.spacing_mm)
             needs.append(_need(grid.shape, grid.shape, shape, dataset, is_sure=recipe.crop == "none"))
     return tuple(needs)

@@ -14,9 +14,9 @@ from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.labels import Labels
 from neuraxis.errors import DataError
 from neuraxis.files import read_json
+from neuraxis.volume.formats import any_format
 
 DESCRIPTION = "dataset.json"
-READABLE = (".nii.gz", ".nii")
 
 # The words with which a note says what is wrong; `check` knows them by these.
 NO_LABEL = "has no label map"
@@ -151,12 +151,7 @@ def scans_in(folder: Path) -> list[Path]:
     """Return the scans of a folder, sorted; hidden files (such as macOS's `._`) are none."""
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.name.endswith(READABLE) and not path.name.startswith("."))
-
-
-def stem(path: Path) -> str:
-    """Return a scan's name without .nii or .nii.gz."""
-    return path.name.removesuffix(".gz").removesuffix(".nii")
+    return sorted(path for path in folder.iterdir() if any_format.is_scan(path))
 
 
 def refuse_empty(dataset: Dataset) -> Dataset:

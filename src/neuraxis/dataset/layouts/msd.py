@@ -20,6 +20,7 @@ from neuraxis.dataset.case import Case, ImageFile
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.layouts import layout as shared
 from neuraxis.errors import DataError
+from neuraxis.volume.formats.any_format import stem
 
 Pair = tuple[Path, Path]
 
@@ -57,7 +58,7 @@ LAYOUT = shared.Layout("dataset.json with modality, labels and a list named trai
 
 
 def _case(channels: tuple[str, ...], description: Mapping[str, Any], image: Path, label: Path | None = None) -> Case:
-    id = shared.stem(image)
+    id = stem(image)
     several = len(channels) > 1
     images = {name: ImageFile(image, place if several else None) for place, name in enumerate(channels)}
     subject, session = shared.subject_and_session(id, description)
@@ -94,12 +95,12 @@ def _inside(folder: Path, path: Any) -> Path:
 def _notes(folder: Path, description: Mapping[str, Any], pairs: list[Pair]) -> list[str]:
     notes = []
     for image, label in pairs:
-        notes += [f"{shared.stem(path)}: {path} {shared.MISSING_FILE}" for path in (image, label) if not path.is_file()]
-        if shared.stem(image) != shared.stem(label):
-            notes.append(f"{shared.stem(image)}: {image} {shared.ODD_PAIR}, {label.name}")
+        notes += [f"{stem(path)}: {path} {shared.MISSING_FILE}" for path in (image, label) if not path.is_file()]
+        if stem(image) != stem(label):
+            notes.append(f"{stem(image)}: {image} {shared.ODD_PAIR}, {label.name}")
     listed = {path for pair in pairs for path in pair}
-    images = {shared.stem(path): path for path in shared.scans_in(folder / "imagesTr") if path not in listed}
-    labels = {shared.stem(path): path for path in shared.scans_in(folder / "labelsTr") if path not in listed}
+    images = {stem(path): path for path in shared.scans_in(folder / "imagesTr") if path not in listed}
+    labels = {stem(path): path for path in shared.scans_in(folder / "labelsTr") if path not in listed}
     for id in sorted(images.keys() | labels.keys()):
         if id in images and id in labels:
             notes.append(f"{id}: {images[id]} {shared.NOT_LISTED}")

@@ -28,6 +28,7 @@ from neuraxis.dataset.layouts import layout as shared
 from neuraxis.dataset.splits import Fold
 from neuraxis.errors import DataError
 from neuraxis.files import read_json
+from neuraxis.volume.formats import any_format
 
 
 def _recognises(folder: Path) -> bool:
@@ -38,8 +39,9 @@ def _read(folder: Path) -> Dataset:
     description = shared.read_description(folder)
     where = str(folder / shared.DESCRIPTION)
     ending = description.get("file_ending")
-    if ending not in shared.READABLE:
-        raise DataError(f"{where}: file_ending is {ending!r:.40}; .nii.gz and .nii are read. Convert the scans.")
+    if ending not in any_format.known_endings():
+        known = ", ".join(any_format.known_endings())
+        raise DataError(f"{where}: file_ending is {ending!r:.40}; {known} are read. Convert the scans.")
     channels = shared.channel_names(description.get("channel_names"), f"{where}: channel_names")
     reader = _Reader(folder, description, channels, str(ending))
     cases, notes = reader.labelled()
@@ -121,7 +123,7 @@ class _Reader:
     def labelled(self) -> tuple[list[Case], list[str]]:
         """Return the complete cases, and notes on everything that is not."""
         images, labels = self._images(self.folder / "imagesTr"), self._labels()
-        notes = [f"{shared.stem(path)}: {path} {shared.ODD_NAME}, _0000{self.ending}" for path in self._strangers()]
+        notes = [f"{any_format.stem(path)}: {path} {shared.ODD_NAME}, _0000{self.ending}" for path in self._strangers()]
         if "dataset" in self.description:
             images, labels = self._listed()
             notes = []

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.layouts.catalog import LAYOUTS
-from neuraxis.dataset.layouts.layout import DESCRIPTION, NO_IMAGE, NO_LABEL, description_keys, scans_in, stem
+from neuraxis.dataset.layouts.layout import DESCRIPTION, NO_IMAGE, NO_LABEL, description_keys, scans_in
 from neuraxis.errors import DataError
+from neuraxis.volume.formats.any_format import stem
 
 
 def open_dataset(path: Path | str, layout: str = "auto") -> Dataset:

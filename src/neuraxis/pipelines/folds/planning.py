@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from neuraxis.dataset.finding import Finding
+from neuraxis.dataset.checks.finding import Finding
 from neuraxis.dataset.fingerprint import Fingerprint
 from neuraxis.errors import UsageError
 from neuraxis.files import read_json, write_json

@@ -16,11 +16,12 @@ from typing import Any, Literal
 from neuraxis.bundle.card import Card, CorrectedLabel, Corrections
 from neuraxis.dataset.case import Case
 from neuraxis.dataset.dataset import Dataset
-from neuraxis.dataset.layouts.layout import scans_in, stem
+from neuraxis.dataset.layouts.layout import scans_in
 from neuraxis.dataset.layouts.recognise import open_dataset
 from neuraxis.dataset.splits import Fold, hash_folds
 from neuraxis.errors import DataError, suggest
 from neuraxis.files import read_json, sha256
+from neuraxis.volume.formats.any_format import stem
 
 
 @dataclass(frozen=True)

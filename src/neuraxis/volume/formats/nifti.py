@@ -17,6 +17,7 @@ from isal import igzip, isal_zlib
 
 from neuraxis.errors import DataError, ResourceError, UsageError
 from neuraxis.files import atomic_path
+from neuraxis.volume.formats.format import Format
 from neuraxis.volume.formats.nifti_header import Header
 from neuraxis.volume.grid import Grid
 from neuraxis.volume.memory import copy_reordered
@@ -273,3 +274,11 @@ def _read_body(path: Path, stream: IO[bytes], wanted: int, ends_here: bool = Tru
     if done < wanted:
         raise DataError(f"{path}: ends early, {wanted - done} of {wanted} bytes are missing. Fetch or export it again.")
     return body
+
+
+FORMAT = Format(
+    read=lambda path, series: read(path),
+    read_grid=lambda path, series: read_grid(path),
+    write=write,
+    remarks=geometry_remarks,
+)

@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from neuraxis.dataset.check import Finding, check_dataset, check_whole, refuse_errors
+from neuraxis.dataset.checks.check import Finding, check_dataset, check_whole, refuse_errors
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.labels import Labels
 from neuraxis.dataset.layouts.recognise import open_dataset

@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from neuraxis.dataset.check import Finding, check_dataset
+from neuraxis.dataset.checks.check import Finding, check_dataset
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.layouts.recognise import open_dataset
 

@@ -8,9 +8,9 @@ from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
+from neuraxis.dataset.checks.examination import examine_case
+from neuraxis.dataset.checks.finding import RANK, Finding, Severity
 from neuraxis.dataset.dataset import Dataset
-from neuraxis.dataset.examination import examine_case
-from neuraxis.dataset.finding import RANK, Finding, Severity
 from neuraxis.dataset.layouts import layout
 from neuraxis.errors import DataError
 from neuraxis.files import sha256

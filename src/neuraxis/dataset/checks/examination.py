@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from neuraxis.dataset.case import Case
-from neuraxis.dataset.finding import Finding, Severity
+from neuraxis.dataset.case import Case, ImageFile
+from neuraxis.dataset.checks.finding import Finding, Severity
 from neuraxis.dataset.histogram import count_image
 from neuraxis.dataset.labels import Labels
 from neuraxis.errors import DataError
-from neuraxis.volume.formats import nifti
+from neuraxis.volume.formats import any_format
 from neuraxis.volume.grid import SAME_VOXELS, Grid
 from neuraxis.volume.volume import Volume
 
@@ -77,12 +77,13 @@ def compare_grids(grid: Grid, other: Grid) -> tuple[Severity, str, str] | None:
 
 
 def _read_channels(seen: Examination) -> None:
-    volumes: dict[Path, Volume | None] = {}
+    volumes: dict[tuple[Path, str], Volume | None] = {}
     first = ""
     for name, file in seen.case.images.items():
-        if file.path not in volumes:
-            volumes[file.path] = _read(seen, file.path)
-        volume = volumes[file.path]
+        key = file.path, file.series
+        if key not in volumes:
+            volumes[key] = _read(seen, file)
+        volume = volumes[key]
         if volume is None or not _has_channel(seen, name, volume, file.index):
             continue
         if seen.grid is None:
@@ -95,9 +96,9 @@ def _read_channels(seen: Examination) -> None:
         seen.report("error", "no_image", "has no image", "Add one or leave the case out.")
 
 
-def _read(seen: Examination, path: Path) -> Volume | None:
+def _read(seen: Examination, file: ImageFile) -> Volume | None:
     try:
-        return nifti.read(path)
+        return file.read()
     except DataError as error:
         message, _, advice = str(error).rpartition(". ")
         seen.report("error", "unreadable", message or str(error), advice or "Leave the case out.")
@@ -144,7 +145,7 @@ def _check_geometry(seen: Examination, volume: Volume) -> None:
     if min(grid.spacing_mm) < low or max(grid.spacing_mm) > high:
         message = f"the spacing is unusual: {grid.describe()}"
         seen.report("warning", "spacing_extreme", message, "Check the header's units and slice distance.")
-    for remark in nifti.geometry_remarks(volume):
+    for remark in any_format.geometry_remarks(volume):
         seen.report("warning", "header_geometry", remark, "Check the orientation, left and right above all.")
 
 
@@ -159,7 +160,7 @@ def _check_values(seen: Examination, name: str, array: np.ndarray) -> None:
 
 
 def _read_label(seen: Examination, path: Path) -> None:
-    volume = _read(seen, path)
+    volume = _read(seen, ImageFile(path))
     if volume is None:
         return
     if volume.channels > 1:

@@ -1,0 +1,1 @@
+"""Looking at a dataset before it is trained on: findings about each case and about the whole."""

@@ -1,0 +1,116 @@
+"""Reading and writing a scan whatever its format, told by the ending of its name or by what it holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from neuraxis.errors import DataError, UsageError
+from neuraxis.volume.formats.catalog import BY_CONTENT, ENDINGS, FORMATS
+from neuraxis.volume.formats.format import Format
+from neuraxis.volume.grid import Grid
+from neuraxis.volume.volume import Volume
+
+
+def read(path: Path | str, series: str = "") -> Volume:
+    """Read a scan as a canonical `Volume`; further dimensions become channels, a picture gets Z = 1.
+
+    Args:
+        path: of a file, or of a folder where the format keeps a scan in one.
+        series: which one, where the path holds several.
+
+    Raises:
+        DataError: no format knows it, or its format refuses it.
+        MissingExtra: its format needs an optional package.
+    """
+    return format_of(Path(path)).read(Path(path), series)
+
+
+def read_grid(path: Path | str, series: str = "") -> tuple[Grid, int]:
+    """Read only the canonical grid and the number of channels.
+
+    Raises:
+        DataError: as `read`.
+        MissingExtra: as `read`.
+    """
+    return format_of(Path(path)).read_grid(Path(path), series)
+
+
+def write(path: Path | str, volume: Volume, overwrite: bool = True) -> None:
+    """Write a volume in the format that the ending of the name says.
+
+    Raises:
+        UsageError: no format of that ending can be written, or the file exists and `overwrite` is false.
+        ResourceError: it cannot be written.
+    """
+    path = Path(path)
+    name = _named(path)
+    writer = _load(name).write if name else None
+    if writer is None:
+        raise UsageError(f"{path}: no scan can be written under that ending. Choose .nii.gz.")
+    writer(path, volume, overwrite)
+
+
+def geometry_remarks(volume: Volume) -> tuple[str, ...]:
+    """Say what is odd about the geometry that a scan's file told, where other programs may read it otherwise."""
+    path = Path(volume.name)
+    name = (_named(path) or _by_content(path)) if volume.name else ""
+    return _load(name).remarks(volume) if name else ()
+
+
+def format_of(path: Path) -> Format:
+    """Return the format of a path.
+
+    Raises:
+        DataError: no format knows it.
+    """
+    name = _named(path) or _by_content(path)
+    if not name:
+        what = "no such file" if not path.exists() else "is no scan that is known"
+        raise DataError(f"{path}: {what}. Known are {', '.join(known_endings())}; convert it, or check the name.")
+    return _load(name)
+
+
+def is_scan(path: Path) -> bool:
+    """Tell whether the name of a file is a scan's; hidden files (such as macOS's `._`) are none."""
+    return not path.name.startswith(".") and bool(_named(path))
+
+
+def stem(path: Path) -> str:
+    """Return a scan's name without the ending of its format.
+
+    >>> stem(Path("sub-01_FLAIR.nii.gz"))
+    'sub-01_FLAIR'
+    """
+    ending = ending_of(path)
+    return path.name[: len(path.name) - len(ending)]
+
+
+def ending_of(path: Path) -> str:
+    """Return the ending that tells a scan's format as the name has it; empty where there is none."""
+    name = path.name.lower()
+    return next((path.name[-len(ending) :] for ending in known_endings() if name.endswith(ending)), "")
+
+
+def known_endings() -> tuple[str, ...]:
+    """Return every ending of a scan's name, the longer ones first."""
+    return tuple(sorted(ENDINGS, key=lambda ending: (-len(ending), ending)))
+
+
+def _named(path: Path) -> str:
+    return ENDINGS.get(ending_of(path).lower(), "")
+
+
+def _by_content(path: Path) -> str:
+    for name in BY_CONTENT:
+        is_part = _load(name).is_part
+        if is_part is not None and is_part(path):
+            return name
+    return ""
+
+
+def _load(name: str) -> Format:
+    found: Any = FORMATS.load(name)
+    if not isinstance(found, Format):
+        raise TypeError(f"The format '{name}' is a {type(found).__name__}, not a Format.")
+    return found

@@ -1,0 +1,34 @@
+"""What a file format is: how a scan of it is read, and written where it can be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from neuraxis.volume.grid import Grid
+from neuraxis.volume.volume import Volume
+
+
+def _no_remarks(volume: Volume) -> tuple[str, ...]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Format:
+    """One way to keep a scan in a file, or in a folder of files.
+
+    Attributes:
+        read: reads a path as a canonical volume (C, X, Y, Z); the second argument names a series where the path holds
+            several, and is empty else.
+        read_grid: reads the canonical grid and the number of channels, without the voxels where the format allows it.
+        write: writes a volume; the third argument says whether an existing file is replaced. None: it is only read.
+        remarks: says what is odd about the geometry of a volume that `read` returned.
+        is_part: whether a path is of this format though its name does not say so, such as a folder of slices.
+    """
+
+    read: Callable[[Path, str], Volume]
+    read_grid: Callable[[Path, str], tuple[Grid, int]]
+    write: Callable[[Path, Volume, bool], None] | None = None
+    remarks: Callable[[Volume], tuple[str, ...]] = _no_remarks
+    is_part: Callable[[Path], bool] | None = None
