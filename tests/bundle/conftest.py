@@ -27,6 +27,12 @@ def schema_1() -> Path:
 
 
 @pytest.fixture
+def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home folder of the test's own, so that the caches of runtimes start empty."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
 def members() -> Members:
     """The stored bundle's files, by name."""
     with zipfile.ZipFile(SCHEMA_1) as archive:

@@ -21,10 +21,7 @@ Members = dict[str, bytes]
 Refusal = Callable[[Path], str]
 SCHEMA_1 = Path(__file__).parent / "fixtures" / "schema-1.nxb"
 
-
-@pytest.fixture(autouse=True)
-def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+pytestmark = pytest.mark.usefixtures("at_home")
 
 
 def ensemble_parts(*members: Path, **changes: Any) -> BundleParts:
