@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from neuraxis.cli.display import display
-from neuraxis.cli.options import SHOWN, Output
+from neuraxis.cli.options import SHOWN, UNDECIDED, DecidedData, Output
 from neuraxis.cli.printing import show, show_json
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ REFUSED = 3
 
 def check(
     *datasets: Annotated[Path, Parameter(name="DATASET", required=True)],
+    data: DecidedData = UNDECIDED,
     output: Output = SHOWN,
 ) -> int:
     """Look for what would spoil a training: geometry, values, labels, missing files.
@@ -31,17 +32,22 @@ def check(
 
         neuraxis check ms-brain/
         neuraxis check ms-brain/ --json > findings.json
+        neuraxis check pairs/ --set labels.threshold=127
 
     Args:
         datasets: Folders of labelled scans; several must fit together.
+        data: how folders are understood, and what the recipe makes of their
+            labels.
         output: how it is shown.
     """
     from neuraxis.dataset.checks.check import check_dataset
     from neuraxis.dataset.dataset import merge
-    from neuraxis.dataset.layouts.recognise import open_dataset
+    from neuraxis.pipelines.runs.data import labels_in, open_all
+    from neuraxis.recipe.wishes import read_wishes
 
+    labels, places = labels_in(read_wishes(data.recipe, data.settings)), data.places(datasets)
     with display(output) as progress:
-        opened = [open_dataset(path) for path in datasets]
+        opened = [open_all([place], labels) for place in places]
         found = [(dataset, check_dataset(dataset, progress)) for dataset in opened]
     if output.json:
         show_json([_content(dataset, findings) for dataset, findings in found])

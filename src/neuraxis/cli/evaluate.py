@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from neuraxis.cli.display import display
-from neuraxis.cli.options import SHOWN, Output, Overwrite
+from neuraxis.cli.options import SHOWN, UNDECIDED, DecidedData, Output, Overwrite
 from neuraxis.cli.printing import show, show_json
 from neuraxis.cli.scores import describe_scores, scores_content
 from neuraxis.errors import UsageError
 from neuraxis.evaluation.rules import CONNECTIVITY, MIN_OVERLAP, TOLERANCES_MM, LesionMatching, ScoringRules
 
 if TYPE_CHECKING:
+    from neuraxis.dataset.dataset import Dataset
     from neuraxis.evaluation.evaluate import EvaluateOptions
 
 
@@ -50,7 +51,19 @@ class Scoring:
     ] = CONNECTIVITY
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Results:
+    """Where results go."""
+
+    into: Annotated[
+        Path | None, Parameter(help="Folder for scores.csv, summary.json and report.html.", show_default=False)
+    ] = None
+    overwrite: Overwrite = False
+
+
 USUAL = Scoring()
+SHOWN_ONLY = Results()
 
 
 def evaluate(
@@ -58,11 +71,9 @@ def evaluate(
     references: Annotated[Path, Parameter(name="REFERENCES")],
     /,
     *,
-    into: Annotated[
-        Path | None, Parameter(help="Folder for scores.csv, summary.json and report.html.", show_default=False)
-    ] = None,
+    results: Results = SHOWN_ONLY,
     scoring: Scoring = USUAL,
-    overwrite: Overwrite = False,
+    data: DecidedData = UNDECIDED,
     output: Output = SHOWN,
 ) -> int:
     """Score segmentations against references: overlap, surface distance, volume and lesions.
@@ -78,23 +89,32 @@ def evaluate(
     Args:
         predictions: Folder of segmentations, or one file.
         references: Folder of label maps or a dataset, or one file.
-        into: where files go.
+        results: where files go.
         scoring: what is scored, and by which rules.
-        overwrite: whether existing ones are replaced.
+        data: how a dataset is understood, and what the recipe makes of its
+            labels.
         output: how it is shown.
     """
     from neuraxis.pipelines.evaluate import evaluate_folders
 
     options = evaluate_options(scoring)
     with display(output) as progress:
-        scores = evaluate_folders(predictions, references, into, overwrite, progress, options)
+        known = references if data == UNDECIDED else _open(references, data)
+        scores = evaluate_folders(predictions, known, results.into, results.overwrite, progress, options)
     if output.json:
         show_json(scores_content(scores))
     else:
         show(describe_scores(scores, every=bool(scoring.metrics)))
-        if into is not None:
-            show(f"\nreport  {into / 'report.html'}")
+        if results.into is not None:
+            show(f"\nreport  {results.into / 'report.html'}")
     return 0
+
+
+def _open(references: Path, data: DecidedData) -> Dataset:
+    from neuraxis.pipelines.runs.data import labels_in, open_datasets
+    from neuraxis.recipe.wishes import read_wishes
+
+    return open_datasets(data.places([references]), labels_in(read_wishes(data.recipe, data.settings)))
 
 
 def evaluate_options(scoring: Scoring) -> EvaluateOptions:

@@ -10,7 +10,9 @@ from cyclopts import Parameter
 
 from neuraxis.cli.display import display
 from neuraxis.cli.options import (
+    AS_FOUND,
     SHOWN,
+    DataChoices,
     Deterministic,
     Device,
     DeviceCount,
@@ -79,6 +81,7 @@ DEFAULTS = FitChoices()
 def fit(
     *datasets: Annotated[Path, Parameter(name="DATASET", required=True)],
     choices: FitChoices = DEFAULTS,
+    data: DataChoices = AS_FOUND,
     output: Output = SHOWN,
 ) -> int:
     """Turn labelled scans into a validated model.
@@ -98,8 +101,9 @@ def fit(
         neuraxis fit ms-brain/ --devices 4
 
     Args:
-        datasets: Folders of labelled scans (nnU-Net or Medical Segmentation Decathlon); several are joined.
+        datasets: Folders of labelled scans in any known layout; several are joined.
         choices: what is asked for.
+        data: how folders are understood.
         output: how it is shown.
     """
     from neuraxis.pipelines.fit import FitOptions
@@ -127,13 +131,14 @@ def fit(
         begin_with=choices.begin_with,
         add=choices.add,
     )
+    places = data.places(datasets)
     with display(output) as progress, leading(devices, choices.device):
         if choices.folds is None:
-            result = fit_model(datasets, options, progress)
+            result = fit_model(places, options, progress)
         else:
             from neuraxis.pipelines.folds.fitting import fit_folds
 
-            result = fit_folds(datasets, options, choices.folds, progress, choices.jobs)
+            result = fit_folds(places, options, choices.folds, progress, choices.jobs)
     show_fit(result, output)
     return 0
 

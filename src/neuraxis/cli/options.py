@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from neuraxis.errors import UsageError
+
+if TYPE_CHECKING:
+    from neuraxis.dataset.opening import Place
 
 _TIME = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
@@ -76,6 +81,55 @@ class Output:
 
 
 SHOWN = Output()
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class DataChoices:
+    """How the folder of a dataset is understood, where it does not say so itself."""
+
+    layout: Annotated[
+        str, Parameter(help="Its layout, where several could be meant (see: neuraxis catalog layouts).")
+    ] = "auto"
+    subject: Annotated[
+        str,
+        Parameter(
+            help="Regular expression whose one group finds the patient in a case's name, such as '^(sub-[0-9]+)'.",
+            show_default=False,
+        ),
+    ] = ""
+    label_table: Annotated[
+        Path | None,
+        Parameter(help="Names of the labels: ITK-SNAP, FreeSurfer, TSV, CSV or JSON.", show_default=False),
+    ] = None
+    volume: Annotated[str, Parameter(help="Of 4D images such as BOLD: mean, or the number of one, from 0 on.")] = "mean"
+
+    def places(self, datasets: Iterable[Path]) -> tuple[Place, ...]:
+        """Return where datasets lie and how they are understood.
+
+        Raises:
+            UsageError: a choice cannot be used.
+        """
+        from neuraxis.dataset.opening import Opening, Place
+
+        if self.volume != "mean" and not self.volume.isdigit():
+            raise UsageError(f"--volume {self.volume}: needed is mean, or a number from 0 on.")
+        number = int(self.volume) if self.volume.isdigit() else "mean"
+        opening = Opening(self.layout, self.subject, self.label_table, number if isinstance(number, int) else "mean")
+        return tuple(Place(path, opening) for path in datasets)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class DecidedData(DataChoices):
+    """How folders are understood, and what a recipe makes of them."""
+
+    recipe: RecipeName = "auto"
+    settings: Settings = ()
+
+
+AS_FOUND = DataChoices()
+UNDECIDED = DecidedData()
 
 
 def parse_duration(text: str, flag: str = "--budget") -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from neuraxis.cli.display import display
-from neuraxis.cli.options import SHOWN, Output, Overwrite, RecipeName, Settings
+from neuraxis.cli.options import SHOWN, UNDECIDED, DecidedData, Output, Overwrite
 from neuraxis.cli.printing import columns, show, show_json
 
 if TYPE_CHECKING:
@@ -19,10 +19,9 @@ HEADER = ("  way", "spacing mm", "median", "patch", "holds", "batch", "features"
 
 def plan(
     *datasets: Annotated[Path, Parameter(name="DATASET", required=True)],
-    recipe: RecipeName = "auto",
-    settings: Settings = (),
     into: Annotated[Path | None, Parameter(help="TOML file for the recipe.", show_default=False)] = None,
     overwrite: Overwrite = False,
+    data: DecidedData = UNDECIDED,
     output: Output = SHOWN,
 ) -> int:
     """Plan a training and say why: spacing, patch, network, normalisation, schedule.
@@ -38,10 +37,9 @@ def plan(
 
     Args:
         datasets: Folders of labelled scans; several are joined.
-        recipe: where the wishes come from.
-        settings: wishes on top.
         into: where the recipe goes.
         overwrite: whether an existing file is replaced.
+        data: how folders are understood, and the wishes.
         output: how it is shown.
     """
     from neuraxis.files import refuse_existing, write_text
@@ -50,7 +48,7 @@ def plan(
     if into is not None:
         refuse_existing(into, overwrite)
     with display(output) as progress:
-        decided = plan_datasets(datasets, recipe, settings, progress)
+        decided = plan_datasets(data.places(datasets), data.recipe, data.settings, progress)
     if into is not None:
         write_text(into, decided.to_toml(), overwrite)
     if output.json:

@@ -8,16 +8,15 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from neuraxis.cli.display import display
-from neuraxis.cli.options import SHOWN, Output, Overwrite, RecipeName, Settings
+from neuraxis.cli.options import SHOWN, UNDECIDED, DecidedData, Output, Overwrite
 from neuraxis.cli.printing import show, show_json
 
 
 def prepare(
     *datasets: Annotated[Path, Parameter(name="DATASET", required=True)],
     into: Annotated[Path, Parameter(help="Folder of the store; cases that are there already are kept.")],
-    recipe: RecipeName = "auto",
-    settings: Settings = (),
     overwrite: Overwrite = False,
+    data: DecidedData = UNDECIDED,
     output: Output = SHOWN,
 ) -> int:
     """Crop, resample and normalise every case into a store that training reads patches from.
@@ -30,15 +29,14 @@ def prepare(
     Args:
         datasets: Folders of labelled scans; several are joined.
         into: where the store goes.
-        recipe: where the decisions come from.
-        settings: decisions on top.
         overwrite: replace a store of other data or decisions.
+        data: how folders are understood, and the wishes.
         output: how it is shown.
     """
     from neuraxis.pipelines.steps import prepare_datasets
 
     with display(output) as progress:
-        store = prepare_datasets(datasets, recipe, settings, into, progress, overwrite)
+        store = prepare_datasets(data.places(datasets), data.recipe, data.settings, into, progress, overwrite)
     if output.json:
         show_json({"store": into, "cases": store.ids()})
     else:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from neuraxis.dataset.coding import PLAIN, Coding, Undecodable
 from neuraxis.errors import DataError
 from neuraxis.volume.formats import any_format
 from neuraxis.volume.grid import SAME_VOXELS
@@ -24,12 +26,12 @@ class ImageFile:
 
     Attributes:
         path: of a file, or of a folder of slices.
-        index: of the volume in it, where it holds several.
+        index: of the volume in it, where it holds several; "mean" takes the mean of all.
         series: which one, where the path holds several.
     """
 
     path: Path
-    index: int | None = None
+    index: int | Literal["mean"] | None = None
     series: str = ""
 
     def read(self) -> Volume:
@@ -39,6 +41,14 @@ class ImageFile:
             DataError: it is refused.
         """
         return any_format.read(self.path, self.series)
+
+    def pick(self, volume: Volume) -> np.ndarray:
+        """Return the channel (X, Y, Z) of what `read` returned that is meant."""
+        if self.index == "mean":
+            mean: np.ndarray = volume.array[0] if volume.channels == 1 else volume.array.mean(axis=0, dtype=np.float64)
+            return mean
+        picked: np.ndarray = volume.array[self.index or 0]
+        return picked
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,8 @@ class Case:
         subject: the patient; cases of one subject never part in a split.
         site: where it was acquired.
         session: the time point.
+        more_labels: further files of the label map, each a layer over those before.
+        coding: how what these files hold becomes the dataset's label numbers.
     """
 
     id: str
@@ -60,6 +72,8 @@ class Case:
     subject: str = ""
     site: str = ""
     session: str = ""
+    more_labels: tuple[Path, ...] = ()
+    coding: Coding = PLAIN
 
     def __post_init__(self) -> None:
         if not _PLAIN_NAME.fullmatch(self.id):
@@ -86,7 +100,7 @@ class Case:
                     f"{self.id}: '{name}' ({file.path.name}) is 4D with {volume.channels} volumes where 3D is needed. "
                     "Split it or name the volume."
                 )
-            if file.index is not None and file.index >= volume.channels:
+            if isinstance(file.index, int) and file.index >= volume.channels:
                 raise DataError(
                     f"{self.id}: '{name}' is volume {file.index} of {file.path.name}, which holds {volume.channels}. "
                     "Needed is one volume for each channel: add it or mend dataset.json."
@@ -99,7 +113,7 @@ class Case:
                     f"{volume.grid.describe()} against {first.grid.describe()}. Resample one onto the other or leave "
                     "the case out."
                 )
-            channels.append(volume.array[file.index or 0])
+            channels.append(file.pick(volume))
         if first is None:
             raise DataError(f"{self.id}: has no image. Add one or leave the case out.")
         array = np.empty((len(channels), *first.grid.shape), np.float32)
@@ -107,29 +121,37 @@ class Case:
             copy_reordered(array[place], channel)
         return Volume(array, first.grid, first.stored, first.name)
 
+    @property
+    def label_files(self) -> tuple[Path, ...]:
+        """All files of the label map; none where there is no label map."""
+        return () if self.label is None else (self.label, *self.more_labels)
+
+    def relabelled(self, label: Path | None) -> Case:
+        """Return the case with another label map, one that holds the dataset's own numbers."""
+        return replace(self, label=label, more_labels=(), coding=PLAIN)
+
     def read_label(self) -> Volume:
         """Read the label map as (1, X, Y, Z), int16; floats a thousandth from a whole number are rounded.
 
         Raises:
-            DataError: there is none, it is refused, or it holds fractions.
+            DataError: there is none, it is refused, or it cannot be turned into label numbers.
         """
         if self.label is None:
             raise DataError(f"{self.id}: has no label map. Add one or leave the case out.")
-        volume = any_format.read(self.label)
-        if volume.channels > 1:
-            raise DataError(f"{self.id}: label map {self.label.name} is 4D. Needed is one number for each voxel.")
-        array = volume.array
-        if array.dtype.kind == "f":
-            whole = np.rint(array)
-            if not np.isfinite(array).all() or np.abs(array - whole).max() > 1e-3:
+        volume, *more = [any_format.read(path) for path in self.label_files]
+        for other, path in zip(more, self.more_labels, strict=True):
+            if not other.grid.matches(volume.grid, SAME_VOXELS):
                 raise DataError(
-                    f"{self.id}: label map {self.label.name} holds fractions or NaN. Needed are whole numbers: "
-                    "was it interpolated? Resample it again with nearest neighbour."
+                    f"{self.id}: {path.name} and {self.label.name} do not share a grid: {other.grid.describe()} "
+                    f"against {volume.grid.describe()}. Resample one onto the other or leave the case out."
                 )
-            array = whole
+        try:
+            array = self.coding.decode([channel for part in (volume, *more) for channel in part.array])
+        except Undecodable as problem:
+            raise DataError(f"{self.id}: label map {self.label.name} {problem}") from problem
         if array.size and (array.min() < 0 or array.max() > 32767):
             raise DataError(
                 f"{self.id}: label map {self.label.name} holds numbers from {array.min():g} to {array.max():g}. "
                 "Needed are whole numbers from 0 to 32767."
             )
-        return volume.with_array(array.astype(np.int16))
+        return volume.with_array(array.astype(np.int16)[None])

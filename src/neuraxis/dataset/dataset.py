@@ -10,7 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from neuraxis.dataset.case import Case
+from neuraxis.dataset.coding import PLAIN
 from neuraxis.dataset.labels import Labels
+from neuraxis.dataset.opening import PLAIN_OPENING, Opening
 from neuraxis.dataset.splits import Fold
 from neuraxis.errors import DataError
 from neuraxis.files import sha256
@@ -34,6 +36,7 @@ class Dataset:
         unlabelled: cases without a label map (test images).
         own_folds: splits that the data bring; empty where they bring none.
         notes: what the reader of the layout noticed, in words (such as missing pairs).
+        opening: how its folder was understood.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Dataset:
     unlabelled: tuple[Case, ...] = ()
     own_folds: tuple[Fold, ...] = ()
     notes: tuple[str, ...] = ()
+    opening: Opening = PLAIN_OPENING
 
     def case(self, id: str) -> Case:
         """Return the case of that id.
@@ -64,7 +68,7 @@ class Dataset:
         return replace(self, cases=tuple(case for case in self.cases if case.id in wanted))
 
     def content_hashes(self) -> dict[str, str]:
-        """Return for each labelled case a hash of its files' bytes, computed by threads."""
+        """Return for each labelled case a hash of its files' bytes and what they mean, computed by threads."""
         hashes = map_in_order(_hash_case, self.cases)
         return {case.id: value for case, value in zip(self.cases, hashes, strict=True)}
 
@@ -75,8 +79,8 @@ class Dataset:
 
 
 def _hash_case(case: Case) -> str:
-    files = [*(image.path for image in case.images.values()), *([case.label] if case.label else [])]
-    digest = hashlib.sha256()
+    files = [*(image.path for image in case.images.values()), *case.label_files]
+    digest = hashlib.sha256(b"" if case.coding == PLAIN else case.coding.model_dump_json().encode())
     for path in files:
         try:
             for file in sorted(path.iterdir()) if path.is_dir() else [path]:
@@ -119,7 +123,7 @@ def merge(datasets: Iterable[Dataset]) -> Dataset:
     if len({part.name for part in parts}) < len(parts):
         raise DataError(f"Two datasets are called '{first.name}'. Rename one of the folders.")
     for part in parts[1:]:
-        if part.channels != first.channels or part.labels != first.labels:
+        if part.channels != first.channels or not part.labels.agrees(first.labels):
             raise DataError(
                 f"{part.root}: has channels {', '.join(part.channels)} and labels {part.labels.names}; {first.root} "
                 f"has {', '.join(first.channels)} and {first.labels.names}. Needed are the same; fit them apart or "

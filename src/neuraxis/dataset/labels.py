@@ -14,6 +14,7 @@ no score there.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -30,6 +31,7 @@ class Labels(BaseModel):
         regions: name to the numbers it joins, in the order of the network's outputs; empty for plain labels.
         paint: for regions, the number written for each, in the same order; later ones cover earlier ones.
         ignore: the number of voxels that are neither learned nor scored.
+        colours: name of a label or region to the colour it is shown in, "#rrggbb"; those that are not named have none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,6 +40,7 @@ class Labels(BaseModel):
     regions: dict[str, tuple[int, ...]] = {}
     paint: tuple[int, ...] = ()
     ignore: int | None = None
+    colours: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _complete(self) -> Labels:
@@ -64,7 +67,7 @@ class Labels(BaseModel):
         if not all(self.regions.values()):
             raise ValueError("every region needs at least one number")
         if self.regions and not self.paint:
-            object.__setattr__(self, "paint", tuple(joined[-1] for joined in self.regions.values()))
+            object.__setattr__(self, "paint", painted_with(self.regions))
         if len(self.paint) != len(self.regions):
             raise ValueError("`paint` needs one number for each region")
         return self
@@ -87,6 +90,10 @@ class Labels(BaseModel):
         if self.regions:
             return dict(self.regions)
         return {name: (self.names[name],) for name in self.outputs if self.names[name] != 0}
+
+    def agrees(self, other: Labels) -> bool:
+        """Tell whether two label tables mean the same; colours may differ."""
+        return self.model_copy(update={"colours": {}}) == other.model_copy(update={"colours": {}})
 
     def allowed(self) -> set[int]:
         """Return every number that a label map may hold."""
@@ -120,3 +127,17 @@ class Labels(BaseModel):
         for channel, number in zip(probability, self.paint, strict=True):
             label_map[channel > 0.5] = number
         return label_map
+
+
+def painted_with(regions: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+    """Return for each region the number it is written with: its first that no later region has, else its last.
+
+    >>> painted_with({"whole": (1, 2, 4), "core": (1, 4), "enhancing": (4,)})
+    (2, 1, 4)
+    """
+    every = list(regions.values())
+    painted = []
+    for place, joined in enumerate(every):
+        later = {number for others in every[place + 1 :] for number in others}
+        painted.append(next((number for number in joined if number not in later), joined[-1] if joined else 0))
+    return tuple(painted)

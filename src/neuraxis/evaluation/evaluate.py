@@ -13,7 +13,7 @@ from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.labels import Labels
 from neuraxis.dataset.layouts.layout import DESCRIPTION, read_description, scans_in
 from neuraxis.dataset.layouts.nnunet import read_labels
-from neuraxis.dataset.layouts.recognise import open_dataset
+from neuraxis.dataset.layouts.recognise import open_dataset, recognising
 from neuraxis.errors import DataError
 from neuraxis.evaluation.boxes import flat_axes, joint_box
 from neuraxis.evaluation.catalog import columns
@@ -167,7 +167,8 @@ def open_references(references: Path | str | Dataset) -> Path | Dataset:
     if isinstance(references, Dataset):
         return references
     folder = Path(references)
-    return open_dataset(folder) if (folder / DESCRIPTION).is_file() and not scans_in(folder) else folder
+    is_own = folder.is_dir() and not scans_in(folder) and ((folder / DESCRIPTION).is_file() or recognising(folder))
+    return open_dataset(folder) if is_own else folder
 
 
 def _comparisons(

@@ -124,7 +124,7 @@ def description_beside(*folders: Path) -> Path | None:
 
 def prediction_case(pair: Pair) -> Case:
     """Return the prediction as a case, so that it is read and checked as references are."""
-    return replace(pair.reference, images={}, label=pair.prediction)
+    return replace(pair.reference.relabelled(pair.prediction), images={})
 
 
 def _references(references: Path | Dataset) -> dict[str, Case]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from neuraxis.bundle.bundle import open_bundle
 from neuraxis.bundle.card import Card
 from neuraxis.dataset.dataset import Dataset
+from neuraxis.dataset.opening import Place, places_of, places_to_dict
 from neuraxis.dataset.splits import Fold, check_folds
 from neuraxis.errors import DataError, UsageError
 from neuraxis.evaluation.scores import Scores
@@ -31,11 +32,11 @@ from neuraxis.pipelines.outcome import (
     write_outcome,
 )
 from neuraxis.pipelines.run_folder import RunFolder, folds_from_json, refuse_foreign, writing_in
+from neuraxis.pipelines.runs.data import open_datasets
 from neuraxis.pipelines.runs.previews import find_scans, prepare_scans
 from neuraxis.pipelines.steps import (
     Planned,
     draft_card,
-    open_datasets,
     pick_fold,
     plan_all,
     read_plan,
@@ -109,7 +110,7 @@ class FitResult:
     scores: Scores
 
 
-def fit(datasets: Sequence[Path | str], options: FitOptions, progress: Progress | None = None) -> FitResult:
+def fit(datasets: Sequence[Place | Path | str], options: FitOptions, progress: Progress | None = None) -> FitResult:
     """Train, validate and bundle a model; called again with the same arguments it resumes.
 
     Args:
@@ -127,18 +128,18 @@ def fit(datasets: Sequence[Path | str], options: FitOptions, progress: Progress 
     progress = progress or Silent()
     options = _with_repeated(options)
     check_options(options)
-    paths = [Path(path).resolve() for path in datasets]
+    paths = places_of(datasets)
     planned = None if (options.into / "run.json").is_file() else plan_anew(paths, options, progress)
     return fit_planned(paths, options, planned, progress, began)
 
 
 def fit_planned(
-    paths: Sequence[Path], options: FitOptions, planned: Planned | None, progress: Progress, began: float
+    paths: Sequence[Place], options: FitOptions, planned: Planned | None, progress: Progress, began: float
 ) -> FitResult:
     """Do every stage of a fit whose options were checked; see `fit`.
 
     Args:
-        paths: folders of labelled scans, absolute.
+        paths: where the labelled scans lie, absolute.
         options: what is asked for.
         planned: what a new run begins with; a run that is there needs none.
         progress: who shows how far it is.
@@ -173,7 +174,7 @@ def check_options(options: FitOptions) -> None:
 class _Fit:
     """The stages of one fit, in their order."""
 
-    def __init__(self, paths: Sequence[Path], options: FitOptions, progress: Progress, began: float) -> None:
+    def __init__(self, paths: Sequence[Place], options: FitOptions, progress: Progress, began: float) -> None:
         self.paths, self.options, self.progress, self.began = paths, options, progress, began
         self.run = RunFolder(options.into, request_of(paths, options))
         self.run.note(device=options.device)
@@ -185,7 +186,7 @@ class _Fit:
         dataset, plan, folds = self._planned(planned)
         fold = pick_fold(folds, self.options.fold)
         if self.options.add:
-            dataset = with_held_out(dataset, open_datasets(self.paths), fold)
+            dataset = with_held_out(dataset, open_datasets(self.paths, plan.recipe.labels), fold)
         log.info(
             "%d cases train, %d are held out (fold %d)", len(fold.training), len(fold.validation), self.options.fold
         )
@@ -310,10 +311,10 @@ class _Fit:
         return plan
 
 
-def request_of(paths: Sequence[Path], options: FitOptions) -> dict[str, Any]:
+def request_of(paths: Sequence[Place], options: FitOptions) -> dict[str, Any]:
     """Return what a run is asked for, JSON-able: the same again resumes it."""
     return {
-        "datasets": [str(path) for path in paths],
+        **places_to_dict(paths),
         "recipe": str(options.recipe),
         "recipe_hash": sha256(Path(options.recipe)) if str(options.recipe).endswith(".toml") else None,
         "settings": list(options.settings),
@@ -363,7 +364,7 @@ def _decisions(earlier: Path | None) -> list[dict[str, Any]]:
     return [event for event in events if event["kind"] in (budget.FIXED, budget.CORRECTED)]
 
 
-def plan_anew(paths: Sequence[Path], options: FitOptions, progress: Progress) -> Planned:
+def plan_anew(paths: Sequence[Place], options: FitOptions, progress: Progress) -> Planned:
     """Plan before anything is written, so that a refusal leaves nothing behind."""
     refuse_foreign(options.into)
     first = open_bundle(options.begin_with) if options.begin_with else None

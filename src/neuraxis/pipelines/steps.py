@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 from neuraxis.bundle.bundle import ModelBundle
 from neuraxis.bundle.card import Card, TrainingData, parse_card
 from neuraxis.dataset.checks.check import Finding, refuse_errors
-from neuraxis.dataset.dataset import Dataset, merge
+from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.fingerprint import Fingerprint, examine
-from neuraxis.dataset.layouts.recognise import open_dataset
+from neuraxis.dataset.opening import Place
 from neuraxis.dataset.splits import Fold, check_folds, hash_folds, split_by_patient, thin_training
 from neuraxis.errors import DataError, RecipeError, UsageError
 from neuraxis.files import folder_lock, read_json, sha256, write_json, write_text
 from neuraxis.hardware import check_device
 from neuraxis.pipelines.run_folder import RunFolder, folds_from_json, folds_to_json, refuse_foreign, writing_in
+from neuraxis.pipelines.runs.data import RECIPE, labels_in, labels_of_run, open_datasets
 from neuraxis.pipelines.runs.previews import find_scans, prepare_scans, refuse_unknown_cases
 from neuraxis.preparation.estimate import estimate_needs, refuse_too_little_room
 from neuraxis.preparation.prepare import prepare_dataset
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from neuraxis.training.train import TrainingJob
 
 log = logging.getLogger("neuraxis")
-MANIFEST, RECIPE = "store.json", "recipe.toml"
+MANIFEST = "store.json"
 LIMITS = (
     "Scores come from one held-out fold of the training data's own sites; other scanners may do worse.",
     "No case outside the training data's anatomy, contrast and spacing was tried.",
@@ -90,22 +91,8 @@ class TrainOptions:
 PLAIN = TrainOptions()
 
 
-def open_datasets(paths: Sequence[Path]) -> Dataset:
-    """Open one dataset, or several joined into one.
-
-    Raises:
-        DataError: a folder is not recognised, holds no labelled case, or the datasets do not fit together.
-    """
-    if not paths:
-        raise UsageError("No dataset is named. Name at least one folder.")
-    dataset = merge([open_dataset(path) for path in paths])
-    if not dataset.cases:
-        raise DataError(f"{dataset.root}: holds no labelled case. Add label maps to train with.")
-    return dataset
-
-
 def plan_all(
-    paths: Sequence[Path],
+    paths: Sequence[Place | Path | str],
     recipe: str | Path = "auto",
     settings: Sequence[str] = (),
     progress: Progress | None = None,
@@ -121,8 +108,9 @@ def plan_all(
         RecipeError: a wish is wrong; it is read first, before any scan, or names a structure that the data lack.
     """
     wishes = read_wishes(recipe, settings)
-    dataset = open_datasets(paths)
-    corrected = correct(dataset, add) if add else None
+    labels = labels_in(wishes)
+    dataset = open_datasets(paths, labels)
+    corrected = correct(dataset, add, labels) if add else None
     dataset = corrected.dataset if corrected else dataset
     findings, fingerprint = examine(dataset, progress or Silent())
     refuse_errors(findings)
@@ -227,15 +215,16 @@ def write_plan(run: RunFolder, planned: Planned, card: Card) -> None:
     write_text(run.path("recipe.toml"), planned.plan.to_toml())
 
 
-def read_plan(run: RunFolder, paths: Sequence[Path]) -> tuple[Dataset, Plan, tuple[Fold, ...]]:
+def read_plan(run: RunFolder, paths: Sequence[Place]) -> tuple[Dataset, Plan, tuple[Fold, ...]]:
     """Open the data of a run again, and read what `write_plan` wrote.
 
     Raises:
         DataError: the data changed since.
     """
-    dataset = open_datasets(paths)
+    labels = labels_of_run(run.folder)
+    dataset = open_datasets(paths, labels)
     if add := run.content["request"].get("add"):
-        dataset = correct(dataset, [Path(folder) for folder in add]).dataset
+        dataset = correct(dataset, [Path(folder) for folder in add], labels).dataset
     if [dataset.content_hash(), described(dataset)] != [run.content["data_hash"], run.content["described"]]:
         raise DataError(f"{run.folder}: the data changed since this run began. Name another place with --into.")
     recipe = resolve(read_wishes(run.path(RECIPE)))
@@ -248,14 +237,17 @@ def described(dataset: Dataset) -> dict[str, Any]:
 
 
 def plan_datasets(
-    paths: Sequence[Path], recipe: str | Path = "auto", settings: Sequence[str] = (), progress: Progress | None = None
+    paths: Sequence[Place | Path | str],
+    recipe: str | Path = "auto",
+    settings: Sequence[str] = (),
+    progress: Progress | None = None,
 ) -> Plan:
     """Plan a training: every decision with its reason (see `plan_all` for errors)."""
     return plan_all(paths, recipe, settings, progress).plan
 
 
 def prepare_datasets(
-    paths: Sequence[Path],
+    paths: Sequence[Place | Path | str],
     recipe: str | Path = "auto",
     settings: Sequence[str] = (),
     into: Path = Path("prepared"),

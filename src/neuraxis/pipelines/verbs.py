@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from neuraxis.dataset.dataset import Dataset
-from neuraxis.dataset.layouts.recognise import open_dataset
+from neuraxis.dataset.layouts.recognise import open_dataset, open_place
+from neuraxis.dataset.opening import Place
 from neuraxis.errors import UnknownName, UsageError
 from neuraxis.progress import Progress
 from neuraxis.registry import need
@@ -287,7 +288,7 @@ def list_choices(kind: str = "") -> dict[str, dict[str, str]]:
     """Return kind to name to summary of what there is to choose from.
 
     Args:
-        kind: networks, losses, layouts, recipes, metrics, runtimes or augmentations; empty for all of them.
+        kind: networks, losses, layouts, formats, recipes, metrics, runtimes or augmentations; empty for all of them.
 
     Raises:
         UnknownName: there is no such kind; the message offers the nearest.
@@ -302,9 +303,10 @@ def list_choices(kind: str = "") -> dict[str, dict[str, str]]:
     from neuraxis.networks.catalog import NETWORKS
     from neuraxis.patches.augment.catalog import AUGMENTATIONS
     from neuraxis.recipe.wishes import book
+    from neuraxis.volume.formats.catalog import FORMATS
 
     tables = {"networks": NETWORKS, "losses": LOSSES, "layouts": LAYOUTS, "metrics": METRICS, "runtimes": RUNTIMES}
-    tables["augmentations"] = AUGMENTATIONS
+    tables |= {"formats": FORMATS, "augmentations": AUGMENTATIONS}
     kinds = {**{name: _summaries(table) for name, table in tables.items()}, "recipes": book()}
     if kind and kind not in kinds:
         raise UnknownName("kind", kind, kinds)
@@ -348,16 +350,17 @@ def _read_scan(
     return orders[0].case.read_images(), tuple(orders[0].case.images)
 
 
-def _paths(datasets: Data | Sequence[Data]) -> list[Path]:
-    """Return the folders of datasets; one that was changed since it was opened cannot be named by its folder."""
+def _paths(datasets: Data | Sequence[Data]) -> list[Place]:
+    """Return where datasets lie; one that was changed since it was opened cannot be named by its folder."""
     paths = []
     for dataset in [datasets] if isinstance(datasets, Dataset | str | Path) else datasets:
-        if isinstance(dataset, Dataset) and open_dataset(dataset.root, dataset.layout) != dataset:
+        place = Place(dataset.root, dataset.opening) if isinstance(dataset, Dataset) else Place(Path(dataset))
+        if isinstance(dataset, Dataset) and open_place(place) != dataset:
             raise UsageError(
                 f"{dataset.name}: was changed after it was opened, or its folder was. Needed is the dataset as it lies "
                 "on disk: write the change to a folder of its own and open that."
             )
-        paths.append(dataset.root if isinstance(dataset, Dataset) else Path(dataset))
+        paths.append(place)
     return paths
 
 

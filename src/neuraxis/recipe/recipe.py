@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from neuraxis.losses.catalog import OPTIONS as LOSS_OPTIONS
 from neuraxis.networks.catalog import OPTIONS
 from neuraxis.recipe.augmentation import AugmentationRecipe
+from neuraxis.recipe.branches.labels import LabelRecipe
 from neuraxis.recipe.branches.missing import MissingRecipe
 from neuraxis.recipe.branches.stages import StageRecipe, shares_of
 from neuraxis.recipe.branches.transfer import TransferRecipe
@@ -265,6 +266,7 @@ class Recipe(Part):
     seed: int = Field(0, ge=0, lt=2**31)
     memory_gb: float = Field(8.0, gt=0)
     configuration: Configuration = "auto"
+    labels: LabelRecipe = LabelRecipe()
     splits: SplitRecipe = SplitRecipe()
     preparation: PreparationRecipe
     patches: PatchRecipe

@@ -92,7 +92,7 @@ def test_a_mask_of_0_and_255_is_answered_with_what_to_store(nnunet: Make) -> Non
     findings = check_dataset(open_dataset(folder))
     assert [finding.code for finding in findings[:3]] == ["mask_value"] * 3
     assert findings[0].message.startswith("the label map is a mask of 0 and 255 (96 voxels); the labels are")
-    assert findings[0].advice == "Store the label's own number in place of 255."
+    assert findings[0].advice == "Store the label's own number in place of 255, or --set labels.map.255=1."
 
 
 @pytest.mark.parametrize("value", [0.5, np.nan])

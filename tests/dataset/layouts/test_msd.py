@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from neuraxis.dataset.layouts.msd import LAYOUT
+from neuraxis.dataset.opening import PLAIN_OPENING
 from neuraxis.errors import DataError
 
 Make = Callable[..., Path]
@@ -16,7 +17,7 @@ Make = Callable[..., Path]
 
 def test_the_listed_pairs_are_the_cases(msd: Make) -> None:
     folder = msd("Task04_Toy", ("b", "a"))
-    dataset = LAYOUT.read(folder)
+    dataset = LAYOUT.read(folder, PLAIN_OPENING)
     assert (dataset.name, dataset.layout, dataset.channels) == ("Task04_Toy", "msd", ("MRI",))
     assert dataset.labels.names == {"background": 0, "one": 1, "two": 2}
     assert [case.id for case in dataset.cases] == ["a", "b"]
@@ -27,14 +28,14 @@ def test_the_listed_pairs_are_the_cases(msd: Make) -> None:
 
 
 def test_channels_of_4d_scans_are_taken_by_their_index(msd: Make) -> None:
-    dataset = LAYOUT.read(msd(modality=("FLAIR", "T1w", "t1gd", "T2w")))
+    dataset = LAYOUT.read(msd(modality=("FLAIR", "T1w", "t1gd", "T2w")), PLAIN_OPENING)
     assert dataset.channels == ("FLAIR", "T1w", "t1gd", "T2w")
     assert [file.index for file in dataset.case("a").images.values()] == [0, 1, 2, 3]
     assert dataset.case("a").read_images().array.shape == (4, 6, 7, 8)
 
 
 def test_ct_is_known_by_its_modality(msd: Make) -> None:
-    assert LAYOUT.read(msd(modality=("CT",))).modality == {"CT": "CT"}
+    assert LAYOUT.read(msd(modality=("CT",)), PLAIN_OPENING).modality == {"CT": "CT"}
 
 
 def test_test_images_that_are_there_are_unlabelled_cases(msd: Make, change_json: Any) -> None:
@@ -42,7 +43,7 @@ def test_test_images_that_are_there_are_unlabelled_cases(msd: Make, change_json:
     (folder / "imagesTs").mkdir()
     shutil.copy(folder / "imagesTr" / "a.nii.gz", folder / "imagesTs" / "new.nii.gz")
     change_json(folder, test=["./imagesTs/new.nii.gz", "./imagesTs/not_fetched.nii.gz"])
-    dataset = LAYOUT.read(folder)
+    dataset = LAYOUT.read(folder, PLAIN_OPENING)
     assert [(case.id, case.label) for case in dataset.unlabelled] == [("new", None)]
 
 
@@ -57,7 +58,7 @@ def test_everything_that_does_not_pair_is_noted(msd: Make, change_json: Any) -> 
     pairs = [{"image": f"imagesTr/{id}.nii.gz", "label": f"labelsTr/{id}.nii.gz"} for id in ("a", "b")]
     pairs.append({"image": "imagesTr/c.nii.gz", "label": "labelsTr/a.nii.gz"})
     change_json(folder, training=pairs, numTraining=200)
-    dataset = LAYOUT.read(folder)
+    dataset = LAYOUT.read(folder, PLAIN_OPENING)
     assert [case.id for case in dataset.cases] == ["a", "c"]
     assert dataset.notes == (
         f"b: {folder}/labelsTr/b.nii.gz is missing",
@@ -77,21 +78,21 @@ def test_a_path_that_leads_out_of_the_folder_is_refused(msd: Make, change_json: 
     pair = {"image": "imagesTr/a.nii.gz", "label": "labelsTr/a.nii.gz", side: path}
     change_json(folder, training=[pair])
     with pytest.raises(DataError, match=f"'{path}' leads out of the folder"):
-        LAYOUT.read(folder)
+        LAYOUT.read(folder, PLAIN_OPENING)
 
 
 def test_a_test_image_outside_the_folder_is_refused_as_well(msd: Make, change_json: Any) -> None:
     folder = msd()
     change_json(folder, test=["../x.nii.gz"])
     with pytest.raises(DataError, match="leads out of the folder"):
-        LAYOUT.read(folder)
+        LAYOUT.read(folder, PLAIN_OPENING)
 
 
 def test_dots_that_stay_inside_are_allowed(msd: Make, change_json: Any) -> None:
     folder = msd()
     pair = {"image": "./labelsTr/../imagesTr/a.nii.gz", "label": ".//labelsTr/a.nii.gz"}
     change_json(folder, training=[pair], numTraining=1)
-    assert LAYOUT.read(folder).case("a").read_images().channels == 1
+    assert LAYOUT.read(folder, PLAIN_OPENING).case("a").read_images().channels == 1
 
 
 def test_a_link_inside_the_folder_may_lead_out(msd: Make, tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ def test_a_link_inside_the_folder_may_lead_out(msd: Make, tmp_path: Path) -> Non
     (tmp_path / "annex").mkdir()
     shutil.move(folder / "imagesTr" / "a.nii.gz", tmp_path / "annex" / "key")
     (folder / "imagesTr" / "a.nii.gz").symlink_to(tmp_path / "annex" / "key")
-    assert LAYOUT.read(folder).case("a").read_images().channels == 1
+    assert LAYOUT.read(folder, PLAIN_OPENING).case("a").read_images().channels == 1
 
 
 @pytest.mark.parametrize(
@@ -110,19 +111,19 @@ def test_a_list_that_cannot_be_understood_is_refused(msd: Make, change_json: Any
     folder = msd()
     change_json(folder, training=training)
     with pytest.raises(DataError, match="needed is"):
-        LAYOUT.read(folder)
+        LAYOUT.read(folder, PLAIN_OPENING)
 
 
 def test_an_empty_list_is_refused(msd: Make, change_json: Any) -> None:
     folder = msd()
     change_json(folder, training=[])
     with pytest.raises(DataError, match="no case has both an image and a label map"):
-        LAYOUT.read(folder)
+        LAYOUT.read(folder, PLAIN_OPENING)
 
 
 @pytest.mark.data
 def test_the_real_hippocampus_is_read_whole(shared_data: Path) -> None:
-    dataset = LAYOUT.read(shared_data / "hippocampus-msd")
+    dataset = LAYOUT.read(shared_data / "hippocampus-msd", PLAIN_OPENING)
     assert len(dataset.cases) == 200
     assert dataset.labels.names == {"background": 0, "Anterior": 1, "Posterior": 2}
     assert dataset.channels == ("MRI",)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from neuraxis.dataset.layouts.nnunet import LAYOUT, read_labels
+from neuraxis.dataset.opening import PLAIN_OPENING
 from neuraxis.dataset.splits import Fold
 from neuraxis.errors import DataError
 
@@ -18,7 +19,7 @@ Make = Callable[..., Path]
 
 def test_channels_labels_and_cases_are_read(nnunet: Make) -> None:
     folder = nnunet("Dataset004_Toy", ("b", "a"))
-    dataset = LAYOUT.read(folder)
+    dataset = LAYOUT.read(folder, PLAIN_OPENING)
     assert (dataset.name, dataset.root, dataset.layout) == ("Dataset004_Toy", folder, "nnunet")
     assert dataset.channels == ("FLAIR", "T1")
     assert dataset.modality == {"FLAIR": "MRI", "T1": "MRI"}
@@ -37,7 +38,7 @@ def test_channels_labels_and_cases_are_read(nnunet: Make) -> None:
 
 def test_ids_may_hold_underscores_and_numbers(nnunet: Make) -> None:
     ids = ("case_0001", "case_0001_0002", "sub-01_ses-1")
-    dataset = LAYOUT.read(nnunet(ids=ids))
+    dataset = LAYOUT.read(nnunet(ids=ids), PLAIN_OPENING)
     assert tuple(case.id for case in dataset.cases) == ids
     assert dataset.case("sub-01_ses-1").subject == "sub-01"
 
@@ -48,7 +49,7 @@ def test_test_images_are_unlabelled_cases(nnunet: Make) -> None:
     for place in range(2):
         shutil.copy(folder / "imagesTr" / f"a_{place:04d}.nii.gz", folder / "imagesTs" / f"new_{place:04d}.nii.gz")
     shutil.copy(folder / "imagesTr" / "a_0000.nii.gz", folder / "imagesTs" / "half_0000.nii.gz")
-    dataset = LAYOUT.read(folder)
+    dataset = LAYOUT.read(folder, PLAIN_OPENING)
     assert [(case.id, case.label) for case in dataset.unlabelled] == [("new", None)]
     assert len(dataset.cases) == 3
 
@@ -57,7 +58,7 @@ def test_hidden_files_are_passed_over(nnunet: Make) -> None:
     folder = nnunet()
     (folder / "imagesTr" / "._a_0000.nii.gz").write_text("macOS")
     (folder / "labelsTr" / "._a.nii.gz").write_text("macOS")
-    dataset = LAYOUT.read(folder)
+    dataset = LAYOUT.read(folder, PLAIN_OPENING)
     assert len(dataset.cases) == 3
     assert dataset.notes == ()
 
@@ -70,7 +71,7 @@ def test_everything_without_a_partner_is_left_out_and_noted(nnunet: Make) -> Non
     (folder / "imagesTr" / "d_0001.nii.gz").unlink()
     shutil.copy(folder / "imagesTr" / "e_0000.nii.gz", folder / "imagesTr" / "e_0002.nii.gz")
     shutil.copy(folder / "imagesTr" / "a_0000.nii.gz", folder / "imagesTr" / "loose.nii.gz")
-    dataset = LAYOUT.read(folder)
+    dataset = LAYOUT.read(folder, PLAIN_OPENING)
     assert [case.id for case in dataset.cases] == ["a"]
     assert dataset.notes == (
         f"loose: {folder}/imagesTr/loose.nii.gz does not end in a channel's number, _0000.nii.gz",
@@ -86,7 +87,7 @@ def test_a_dataset_without_a_complete_case_is_refused_with_what_is_missing(nnune
     folder = nnunet(ids=("a", "b"))
     shutil.rmtree(folder / "labelsTr")
     with pytest.raises(DataError, match=r"no case has both an image and a label map\. a: image .* has no label map\."):
-        LAYOUT.read(folder)
+        LAYOUT.read(folder, PLAIN_OPENING)
 
 
 def test_listed_files_may_lie_anywhere(nnunet: Make, tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def test_listed_files_may_lie_anywhere(nnunet: Make, tmp_path: Path) -> None:
     }
     content = {**json.loads((folder / "dataset.json").read_text()), "dataset": listing, "numTraining": 2}
     (folder / "dataset.json").write_text(json.dumps(content))
-    dataset = LAYOUT.read(folder)
+    dataset = LAYOUT.read(folder, PLAIN_OPENING)
     assert [case.id for case in dataset.cases] == ["one", "two"]
     assert dataset.case("two").images["FLAIR"].path == tmp_path / "elsewhere" / "flair.nii.gz"
     assert dataset.case("two").read_label().array.max() == 2
@@ -119,14 +120,14 @@ def test_a_listing_that_cannot_be_understood_is_refused(nnunet: Make, change_jso
     folder = nnunet()
     change_json(folder, dataset=listing)
     with pytest.raises(DataError, match=r'needed is \{"images": \[paths\], "label": path\}'):
-        LAYOUT.read(folder)
+        LAYOUT.read(folder, PLAIN_OPENING)
 
 
 def test_splits_beside_the_data_are_its_own(nnunet: Make) -> None:
     folder = nnunet()
     splits = [{"train": ["b", "a"], "val": ["c"]}, {"train": ["c"], "val": ["a", "b"]}]
     (folder / "splits_final.json").write_text(json.dumps(splits))
-    assert LAYOUT.read(folder).own_folds == (Fold(("a", "b"), ("c",)), Fold(("c",), ("a", "b")))
+    assert LAYOUT.read(folder, PLAIN_OPENING).own_folds == (Fold(("a", "b"), ("c",)), Fold(("c",), ("a", "b")))
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_splits_that_cannot_be_understood_are_refused(nnunet: Make, splits: Any)
     folder = nnunet()
     (folder / "splits_final.json").write_text(json.dumps(splits))
     with pytest.raises(DataError, match=r"splits_final\.json: needed is a list of"):
-        LAYOUT.read(folder)
+        LAYOUT.read(folder, PLAIN_OPENING)
 
 
 def test_regions_are_read_in_their_order_with_the_numbers_that_are_written() -> None:
@@ -182,4 +183,4 @@ def test_scans_of_another_format_are_refused_with_what_to_do(nnunet: Make, chang
     folder = nnunet()
     change_json(folder, file_ending=".docx")
     with pytest.raises(DataError, match=r"file_ending is '\.docx'; \.nii\.gz.* \.nii.* are read"):
-        LAYOUT.read(folder)
+        LAYOUT.read(folder, PLAIN_OPENING)

@@ -13,6 +13,7 @@ import numpy as np
 
 from neuraxis.dataset.case import Case, ImageFile
 from neuraxis.dataset.checks.finding import Finding, Severity
+from neuraxis.dataset.coding import Undecodable, voxels
 from neuraxis.dataset.histogram import count_image
 from neuraxis.dataset.labels import Labels
 from neuraxis.errors import DataError
@@ -58,7 +59,7 @@ def examine_case(case: Case, labels: Labels) -> Examination:
     if case.label is None:
         seen.report("error", "no_label", "has no label map", "Add one or leave the case out.")
     else:
-        _read_label(seen, case.label)
+        _read_label(seen)
     return seen
 
 
@@ -91,7 +92,7 @@ def _read_channels(seen: Examination) -> None:
             _check_geometry(seen, volume)
         elif not _same_grid(seen, f"'{name}' and '{first}'", volume.grid):
             continue
-        seen.channels[name] = volume.array[file.index or 0]
+        seen.channels[name] = file.pick(volume)
     if not seen.case.images:
         seen.report("error", "no_image", "has no image", "Add one or leave the case out.")
 
@@ -105,13 +106,13 @@ def _read(seen: Examination, file: ImageFile) -> Volume | None:
         return None
 
 
-def _has_channel(seen: Examination, name: str, volume: Volume, index: int | None) -> bool:
+def _has_channel(seen: Examination, name: str, volume: Volume, index: int | str | None) -> bool:
     file = Path(volume.name).name
     if index is None and volume.channels > 1:
         message = f"'{name}' ({file}) is 4D with {volume.channels} volumes where 3D is needed"
         seen.report("error", "four_dimensional", message, "Split it or keep one volume.")
         return False
-    if index is not None and index >= volume.channels:
+    if isinstance(index, int) and index >= volume.channels:
         message = f"'{name}' is volume {index} of {file}, which holds {volume.channels}"
         seen.report("error", "channel_missing", message, "Add the channel or mend dataset.json.")
         return False
@@ -153,44 +154,29 @@ def _check_values(seen: Examination, name: str, array: np.ndarray) -> None:
     low, high = array.min(), array.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         bad = int(array.size - np.count_nonzero(np.isfinite(array)))
-        message = f"'{name}' holds {_voxels(bad)} of NaN or infinity"
+        message = f"'{name}' holds {voxels(bad)} of NaN or infinity"
         seen.report("error", "not_finite", message, "Replace them, or leave the case out.")
     elif low == high:
         seen.report("error", "constant", f"'{name}' is {low:g} everywhere", "Export it again or leave the case out.")
 
 
-def _read_label(seen: Examination, path: Path) -> None:
-    volume = _read(seen, ImageFile(path))
-    if volume is None:
+def _read_label(seen: Examination) -> None:
+    volumes = [_read(seen, ImageFile(path)) for path in seen.case.label_files]
+    read = [volume for volume in volumes if volume is not None]
+    if len(read) < len(volumes):
         return
-    if volume.channels > 1:
-        message = f"label map {path.name} is 4D with {volume.channels} volumes"
-        seen.report("error", "four_dimensional", message, "Needed is one number for each voxel; join the volumes.")
+    same = [_same_grid(seen, "image and label map", volume.grid) for volume in read]
+    if any(volume.grid.shape != read[0].grid.shape for volume in read):
         return
-    on_grid = _same_grid(seen, "image and label map", volume.grid)
-    whole = _whole(seen, volume.array[0])
-    if whole is None:
+    try:
+        whole = seen.case.coding.decode([channel for volume in read for channel in volume.array])
+    except Undecodable as problem:
+        seen.report("error", problem.code, f"the label map {problem.message}", problem.advice)
         return
     seen.counts = count_values(whole)
     _check_counts(seen)
-    if on_grid and seen.grid is not None:
+    if all(same) and seen.grid is not None:
         seen.label = whole
-
-
-def _whole(seen: Examination, array: np.ndarray) -> np.ndarray | None:
-    """Return the label map in whole numbers, or None where it holds fractions or NaN."""
-    if array.dtype.kind != "f":
-        return array
-    rounded = np.rint(array)
-    with np.errstate(invalid="ignore"):
-        odd = ~(np.abs(array - rounded) <= 1e-3)  # NaN and infinity are odd as well
-    if odd.any():
-        few = ", ".join(f"{value:g}" for value in np.unique(array[odd])[:3])
-        message = f"the label map holds fractions or NaN in {_voxels(int(odd.sum()))}, such as {few}"
-        seen.report("error", "fractions", message, "Was it interpolated? Resample it again with nearest neighbour.")
-        return None
-    whole: np.ndarray = rounded.astype(np.int32) if np.abs(rounded).max(initial=0) < 2**31 else rounded
-    return whole
 
 
 def count_values(array: np.ndarray) -> dict[int, int]:
@@ -205,12 +191,23 @@ def _check_counts(seen: Examination) -> None:
     known = ", ".join(f"{number} {name}" for name, number in sorted(labels.names.items(), key=lambda pair: pair[1]))
     if len(outside) == 1 and seen.counts.keys() <= {0, *outside} and len(labels.scored) == 1:
         value = next(iter(outside))
-        message = f"the label map is a mask of 0 and {value} ({_voxels(outside[value])}); the labels are {known}"
-        seen.report("error", "mask_value", message, f"Store the label's own number in place of {value}.")
+        own = next(iter(labels.scored.values()))[0]
+        message = f"the label map is a mask of 0 and {value} ({voxels(outside[value])}); the labels are {known}"
+        seen.report(
+            "error",
+            "mask_value",
+            message,
+            f"Store the label's own number in place of {value}, or --set labels.map.{value}={own}.",
+        )
     elif outside:
-        held = ", ".join(_few(f"{value} in {_voxels(count)}" for value, count in outside.items()))
+        held = ", ".join(_few(f"{value} in {voxels(count)}" for value, count in outside.items()))
         message = f"the label map holds numbers without a name: {held}; the labels are {known}"
-        seen.report("error", "unknown_label", message, "Name them in dataset.json or mend the label map.")
+        seen.report(
+            "error",
+            "unknown_label",
+            message,
+            "Name them in dataset.json or labels.names, exchange them with labels.map, or mend the label map.",
+        )
     elif not any(value not in (0, labels.ignore) for value in seen.counts):
         seen.report("warning", "empty_label", "the label map is empty", "Right for a healthy control; else add labels.")
 
@@ -218,7 +215,3 @@ def _check_counts(seen: Examination) -> None:
 def _few(words: Iterator[str], most: int = 6) -> list[str]:
     every = list(words)
     return every if len(every) <= most else [*every[:most], f"and {len(every) - most} more"]
-
-
-def _voxels(count: int) -> str:
-    return f"{count} voxel" if count == 1 else f"{count} voxels"

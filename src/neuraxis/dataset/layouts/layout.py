@@ -12,11 +12,13 @@ from pydantic import ValidationError
 
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.labels import Labels
+from neuraxis.dataset.opening import Opening
 from neuraxis.errors import DataError
 from neuraxis.files import read_json
 from neuraxis.volume.formats import any_format
 
 DESCRIPTION = "dataset.json"
+LISTS = (".csv", ".tsv", ".json")
 
 # The words with which a note says what is wrong; `check` knows them by these.
 NO_LABEL = "has no label map"
@@ -36,12 +38,13 @@ class Layout:
     Attributes:
         looks_for: what marks it, in words, for the message when no layout recognises a folder.
         recognises: tells whether a folder is of this layout, without reading scans; it raises nothing.
-        read: reads the folder; raises `DataError` where it breaks the layout's rules.
+        read: reads the folder, as the opening says where it says something; raises `DataError` where it breaks the
+            layout's rules.
     """
 
     looks_for: str
     recognises: Callable[[Path], bool]
-    read: Callable[[Path], Dataset]
+    read: Callable[[Path, Opening], Dataset]
 
 
 def description_keys(folder: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from typing import Any
 from neuraxis.dataset.case import Case, ImageFile
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.layouts import layout as shared
+from neuraxis.dataset.opening import Opening
 from neuraxis.errors import DataError
 from neuraxis.volume.formats.any_format import stem
 
@@ -30,7 +31,7 @@ def _recognises(folder: Path) -> bool:
     return {"modality", "labels", "training"} <= description.keys() and "channel_names" not in description
 
 
-def _read(folder: Path) -> Dataset:
+def _read(folder: Path, opening: Opening) -> Dataset:
     description = shared.read_description(folder)
     where = str(folder / shared.DESCRIPTION)
     channels = shared.channel_names(description.get("modality"), f"{where}: modality")

@@ -25,6 +25,7 @@ from neuraxis.dataset.case import Case, ImageFile
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.labels import Labels
 from neuraxis.dataset.layouts import layout as shared
+from neuraxis.dataset.opening import Opening
 from neuraxis.dataset.splits import Fold
 from neuraxis.errors import DataError
 from neuraxis.files import read_json
@@ -35,7 +36,7 @@ def _recognises(folder: Path) -> bool:
     return {"channel_names", "file_ending", "labels"} <= shared.description_keys(folder).keys()
 
 
-def _read(folder: Path) -> Dataset:
+def _read(folder: Path, opening: Opening) -> Dataset:
     description = shared.read_description(folder)
     where = str(folder / shared.DESCRIPTION)
     ending = description.get("file_ending")

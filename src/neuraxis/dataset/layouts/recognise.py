@@ -3,31 +3,59 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.layouts.catalog import LAYOUTS
-from neuraxis.dataset.layouts.layout import DESCRIPTION, NO_IMAGE, NO_LABEL, description_keys, scans_in
+from neuraxis.dataset.layouts.label_tables import with_table
+from neuraxis.dataset.layouts.layout import DESCRIPTION, LISTS, NO_IMAGE, NO_LABEL, description_keys, scans_in
+from neuraxis.dataset.opening import Opening, Place
 from neuraxis.errors import DataError
 from neuraxis.volume.formats.any_format import stem
 
 
-def open_dataset(path: Path | str, layout: str = "auto") -> Dataset:
-    """Open a folder of labelled scans; no scan is read yet.
+def open_dataset(
+    path: Path | str,
+    layout: str = "auto",
+    subject: str = "",
+    label_table: Path | str | None = None,
+    volume: int | Literal["mean"] = "mean",
+) -> Dataset:
+    """Open a folder of labelled scans; no image is read yet, and label maps only where nothing names the labels.
 
     Args:
-        path: the dataset's folder, or its dataset.json.
-        layout: a name of `neuraxis catalog`'s layouts, or "auto" to have it recognised.
+        path: the dataset's folder, its dataset.json, or a list of cases (CSV or JSON).
+        layout: a name of `neuraxis catalog layouts`, or "auto" to have it recognised.
+        subject: regular expression whose one group finds the patient in a case's name.
+        label_table: file with the names of the labels.
+        volume: which one of images that hold several, or the "mean" of all.
 
     Raises:
         DataError: there is no such folder, no layout (or more than one) recognises it, or it breaks the layout's rules.
         UnknownName: no layout is called so.
+        UsageError: `subject` cannot be used.
     """
-    folder = _folder(Path(path))
-    if layout == "auto":
-        layout = _recognise(folder)
-    dataset: Dataset = LAYOUTS.load(layout).read(folder)
-    return dataset
+    table = Path(label_table) if label_table else None
+    return open_place(Place(Path(path), Opening(layout, subject, table, volume)))
+
+
+def open_place(place: Place | Path | str) -> Dataset:
+    """Open a dataset where it lies, as `open_dataset` does."""
+    place = place if isinstance(place, Place) else Place(Path(place))
+    opening, root = place.opening, _root(place.path)
+    layout = _recognise(root) if opening.layout == "auto" else opening.layout
+    dataset: Dataset = LAYOUTS.load(layout).read(root, opening)
+    if opening.label_table is not None:
+        dataset = with_table(dataset, opening.label_table)
+    if opening.subject:
+        known, others = (
+            tuple(replace(case, subject=opening.subject_of(case.id)) for case in cases)
+            for cases in (dataset.cases, dataset.unlabelled)
+        )
+        dataset = replace(dataset, cases=known, unlabelled=others)
+    return replace(dataset, opening=opening)
 
 
 def recognising(folder: Path) -> tuple[str, ...]:
@@ -35,13 +63,17 @@ def recognising(folder: Path) -> tuple[str, ...]:
     return tuple(name for name in LAYOUTS.names() if LAYOUTS.load(name).recognises(folder))
 
 
-def _folder(path: Path) -> Path:
-    if path.name == DESCRIPTION and path.is_file():
+def _root(path: Path) -> Path:
+    """Return the absolute path of a dataset's folder, or of the list of its cases."""
+    if path.name == DESCRIPTION and path.is_file() and recognising(path.parent):
         path = path.parent
     if not path.exists():
         raise DataError(f"{path}: no such folder. Name the folder of a dataset.")
-    if not path.is_dir():
-        raise DataError(f"{path}: is a file. Name the folder of a dataset; an archive must be unpacked first.")
+    if not path.is_dir() and path.suffix.lower() not in LISTS:
+        raise DataError(
+            f"{path}: is a file. Name the folder of a dataset or a list of cases (.csv, .json); an archive must be "
+            "unpacked first."
+        )
     return Path(os.path.abspath(path))
 
 

@@ -12,7 +12,7 @@ from neuraxis.dataset.dataset import Dataset
 from neuraxis.errors import DataError, UsageError
 from neuraxis.files import read_json
 from neuraxis.pipelines.run_folder import folds_from_json
-from neuraxis.pipelines.steps import open_datasets
+from neuraxis.pipelines.runs.data import dataset_of_run
 
 MOST = 10
 
@@ -83,7 +83,7 @@ def open_field(runs: Sequence[Path]) -> Field:
                 raise UsageError(f"{path}: was trained on {what} than {paths[0]}. Choose among runs of the same.")
     entries = tuple(Entry(name, path, _bundle(path)) for name, path in zip(_numbered(unique), paths, strict=True))
     datasets = tuple(contents[0]["request"]["datasets"])
-    dataset = open_datasets([Path(folder) for folder in datasets])
+    dataset = dataset_of_run(paths[0], contents[0]["request"])
     if dataset.content_hash() != contents[0]["data_hash"]:
         raise DataError(f"{dataset.root}: changed since {paths[0]} was trained. Bring the same data back.")
     folds = folds_from_json(read_json(paths[0] / "splits.json"))

@@ -11,7 +11,7 @@ from pathlib import Path
 from neuraxis.dataset.case import Case
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.layouts.layout import DESCRIPTION, scans_in, subject_and_session
-from neuraxis.dataset.layouts.recognise import open_dataset
+from neuraxis.dataset.layouts.recognise import open_place
 from neuraxis.errors import DataError, UsageError, suggest
 from neuraxis.pipelines.scans import find_cases
 
@@ -226,7 +226,7 @@ def _is_plain(folder: Path | str | Dataset) -> bool:
 
 
 def _open(folder: Path | str | Dataset) -> Source:
-    dataset = folder if isinstance(folder, Dataset) else open_dataset(folder)
+    dataset = folder if isinstance(folder, Dataset) else open_place(folder)
     cases = sorted([*dataset.cases, *dataset.unlabelled], key=lambda case: case.id)
     return Source(dataset.name, dataset.root, dataset.channels, tuple(cases), dataset)
 

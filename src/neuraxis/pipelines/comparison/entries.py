@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from neuraxis.bundle.bundle import ModelBundle, open_bundle
-from neuraxis.dataset.dataset import Dataset, merge
+from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.layouts.layout import scans_in
-from neuraxis.dataset.layouts.recognise import open_dataset
 from neuraxis.dataset.splits import hash_folds, split_by_patient
 from neuraxis.errors import DataError, UsageError, suggest
 from neuraxis.evaluation.comparison.side_by_side import Expense, label_of
 from neuraxis.files import read_json
 from neuraxis.networks.cost import cost
+from neuraxis.pipelines.runs.data import dataset_of_run
 
 Kind = Literal["run", "bundle", "predictions"]
 BUNDLE, CARD, RUN, CHOICE, PREDICTIONS = "model.nxb", "bundle.json", "run.json", "choice.json", "predictions"
@@ -115,7 +115,8 @@ def data_of_runs(sources: Sequence[Source]) -> Dataset:
             )
     if not told[first]:
         raise UsageError(f"{first}: the run does not tell its dataset. Add --references.")
-    return merge([open_dataset(path) for path in told[first]])
+    run = next(source.path for source in sources if source.name == first)
+    return dataset_of_run(run, _content(run)["request"])
 
 
 def expense_of(bundle: ModelBundle | None, run: Path | None = None) -> Expense:

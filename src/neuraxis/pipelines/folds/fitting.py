@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from neuraxis.dataset.opening import Place, places_of
 from neuraxis.errors import Stopped, UsageError
 from neuraxis.files import read_json
 from neuraxis.pipelines.fit import FitOptions, FitResult, check_options, fit_planned, request_of
@@ -52,7 +53,7 @@ class _Fold:
 
 
 def fit_folds(
-    datasets: Sequence[Path | str],
+    datasets: Sequence[Place | Path | str],
     options: FitOptions,
     count: int = 5,
     progress: Progress | None = None,
@@ -81,7 +82,7 @@ def fit_folds(
     _refuse_contradictions(options, count)
     check_options(options)
     refuse_jobs(jobs, options)
-    paths = [Path(path).resolve() for path in datasets]
+    paths = places_of(datasets)
     planned = None if (options.into / "run.json").is_file() else plan_folds(paths, options, count, progress)
     with writing_in(options.into):
         return _Folds(paths, options, count, progress).run_all(planned, began, jobs)
@@ -90,7 +91,7 @@ def fit_folds(
 class _Folds:
     """The folds of one run, one after another or some at once."""
 
-    def __init__(self, paths: Sequence[Path], options: FitOptions, count: int, progress: Progress) -> None:
+    def __init__(self, paths: Sequence[Place], options: FitOptions, count: int, progress: Progress) -> None:
         self.paths, self.options, self.count, self.progress = paths, options, count, progress
         asked: dict[str, Any] = {"folds": count, **request_of(paths, options), "fold": None}
         self.run = RunFolder(options.into, asked)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from neuraxis.dataset.checks.finding import Finding
 from neuraxis.dataset.fingerprint import Fingerprint
+from neuraxis.dataset.opening import Place
 from neuraxis.errors import UsageError
 from neuraxis.files import read_json, write_json
 from neuraxis.pipelines.fit import FitOptions, plan_anew
@@ -21,7 +21,7 @@ from neuraxis.recipe.wishes import look_up, read_wishes
 FINGERPRINT = "fingerprint.json"
 
 
-def plan_folds(paths: Sequence[Path], options: FitOptions, count: int, progress: Progress) -> Planned:
+def plan_folds(paths: Sequence[Place], options: FitOptions, count: int, progress: Progress) -> Planned:
     """Plan a training of so many folds, in which each case is held out once.
 
     Splits that the data bring are used where they are such folds; else patients are dealt anew.
@@ -62,7 +62,7 @@ def write_folds_plan(run: RunFolder, planned: Planned) -> None:
     write_plan(run, planned, draft_joint_card(planned))
 
 
-def read_folds_plan(run: RunFolder, paths: Sequence[Path]) -> Planned:
+def read_folds_plan(run: RunFolder, paths: Sequence[Place]) -> Planned:
     """Return what `write_folds_plan` wrote.
 
     Raises:

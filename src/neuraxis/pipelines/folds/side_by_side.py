@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from neuraxis.dataset.opening import Place, places_to_dict
 from neuraxis.errors import ResourceError, Stopped, UsageError
 from neuraxis.hardware import available_memory_gb, usable_cores
 from neuraxis.pipelines.fit import FitOptions
@@ -42,13 +43,13 @@ class Order:
     Attributes:
         run: folder of the run of all folds, whose plan it takes.
         fold: its number.
-        paths: folders of labelled scans, absolute.
+        paths: where the labelled scans lie, absolute.
         options: of its fit.
     """
 
     run: Path
     fold: int
-    paths: tuple[Path, ...]
+    paths: tuple[Place, ...]
     options: FitOptions
 
     def to_dict(self, slot: int, jobs: int) -> dict[str, Any]:
@@ -57,7 +58,7 @@ class Order:
         return {
             "run": str(self.run),
             "fold": self.fold,
-            "paths": [str(path) for path in self.paths],
+            **places_to_dict(self.paths),
             "cores": cores_of(slot, jobs),
             "options": {
                 "into": str(options.into),

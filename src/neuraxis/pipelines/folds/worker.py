@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from neuraxis.dataset.opening import places_from_dict
 from neuraxis.errors import NeuraxisError
 from neuraxis.pipelines.fit import fit_planned
 from neuraxis.pipelines.folds.planning import read_folds_plan
@@ -51,7 +52,7 @@ def _fit(order: dict[str, Any]) -> None:
     """Take the plan of all folds and fit one of them, on the cores that were given."""
     if order["cores"]:
         os.sched_setaffinity(0, order["cores"])
-    paths = [Path(path) for path in order["paths"]]
+    paths = places_from_dict(order)
     planned = read_folds_plan(RunFolder(Path(order["run"]), {}), paths)
     fit_planned(paths, options_of(order["options"]), planned, Silent(), time.monotonic())
 

@@ -11,7 +11,8 @@ import numpy as np
 from neuraxis.bundle.bundle import SUFFIX, FoldFiles, ModelBundle, open_bundle, parts_of, write_bundle
 from neuraxis.bundle.card import Int8
 from neuraxis.dataset.dataset import Dataset
-from neuraxis.dataset.layouts.recognise import open_dataset
+from neuraxis.dataset.layouts.recognise import open_place
+from neuraxis.dataset.opening import Place
 from neuraxis.errors import BundleError, UsageError
 from neuraxis.files import refuse_existing
 from neuraxis.patches.sampler import PatchSampler, SamplerOptions
@@ -20,6 +21,7 @@ from neuraxis.pipelines.int8.loss import NOTE, default_precision, mean_dice, mea
 from neuraxis.preparation.prepare import prepare_dataset
 from neuraxis.preparation.store import Store
 from neuraxis.progress import Progress, Silent
+from neuraxis.recipe.branches.labels import relabel
 from neuraxis.registry import need
 
 Setting = tuple[Path, Progress]
@@ -50,7 +52,7 @@ class QuantiseOptions:
 
 def quantise_bundle(
     model: ModelBundle | Path | str,
-    data: Dataset | Path | str,
+    data: Dataset | Place | Path | str,
     into: Path | str | None = None,
     options: QuantiseOptions | None = None,
     progress: Progress | None = None,
@@ -83,7 +85,9 @@ def quantise_bundle(
     _refuse_unfit(bundle)
     for package, extra in (("nncf", "train"), ("onnx", "train"), ("onnxruntime", "onnx")):
         need(package, extra)
-    dataset = data if isinstance(data, Dataset) else open_dataset(Path(data))
+    dataset = data if isinstance(data, Dataset) else open_place(data)
+    if not dataset.labels.agrees(bundle.labels):
+        dataset = relabel(dataset, bundle.recipe.labels)
     check_fits(dataset, bundle)
     deal = deal_cases(bundle, dataset, options.cases)
     parts, progress = parts_of(bundle), progress or Silent()

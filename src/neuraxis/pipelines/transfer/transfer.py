@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from neuraxis.bundle.bundle import open_bundle
+from neuraxis.dataset.opening import Place, places_of
 from neuraxis.errors import UsageError
 from neuraxis.evaluation.comparison.shares import SCRATCH, TRANSFER, Cell, ShareTable
 from neuraxis.evaluation.scores import Scores
 from neuraxis.files import folder_lock, read_json, write_json, write_text
 from neuraxis.pipelines.fit import FitOptions, check_options, fit_planned, plan_anew, request_of
-from neuraxis.pipelines.steps import Planned, choose_folds, open_datasets
+from neuraxis.pipelines.runs.data import open_all
+from neuraxis.pipelines.steps import Planned, choose_folds
 from neuraxis.progress import Progress, Silent
 from neuraxis.recipe.branches.transfer import TransferRecipe
 from neuraxis.recipe.planner import Plan
@@ -58,7 +60,9 @@ class TransferOptions:
     device: str = "auto"
 
 
-def transfer(datasets: Sequence[Path | str], options: TransferOptions, progress: Progress | None = None) -> ShareTable:
+def transfer(
+    datasets: Sequence[Place | Path | str], options: TransferOptions, progress: Progress | None = None
+) -> ShareTable:
     """Train with a model and from scratch on nested shares of the training patients, and score the same held-out fold.
 
     Args:
@@ -91,7 +95,7 @@ def transfer(datasets: Sequence[Path | str], options: TransferOptions, progress:
         begin_with=options.begin_with,
     )
     check_options(plain)
-    paths = [Path(path).resolve() for path in datasets]
+    paths = places_of(datasets)
     asked = {"shares": list(shares), **request_of(paths, plain)}
     _refuse_other(options.into, asked)
     runs = [_Run(share, start, options.into) for share in shares for start in (TRANSFER, SCRATCH)]
@@ -127,7 +131,7 @@ class _Run:
             return False
         return any(event["kind"] == "finished" for event in read_json(self.folder / "run.json").get("events", []))
 
-    def train(self, paths: Sequence[Path], plain: FitOptions, planned: Planned, progress: Progress) -> None:
+    def train(self, paths: Sequence[Place], plain: FitOptions, planned: Planned, progress: Progress) -> None:
         options = replace(
             plain,
             into=self.folder,
@@ -144,7 +148,7 @@ class _Run:
         return Cell(self.share, self.start, int(about["cases"]), int(about["patients"]), scores)
 
 
-def _plan(paths: Sequence[Path], plain: FitOptions, progress: Progress) -> Planned:
+def _plan(paths: Sequence[Place], plain: FitOptions, progress: Progress) -> Planned:
     """Plan once, with what the model's weights need, for both starts; the folder may hold runs already."""
     return plan_anew(paths, replace(plain, into=plain.into / "new"), progress)
 
@@ -186,8 +190,8 @@ def _refuse_other(into: Path, asked: dict[str, Any]) -> None:
         raise UsageError(f"{into}: holds files that are not of such a table. Name another place with --into.")
 
 
-def _write(table: ShareTable, options: TransferOptions, paths: Sequence[Path]) -> None:
-    bundle, dataset = open_bundle(options.begin_with), open_datasets(paths)
+def _write(table: ShareTable, options: TransferOptions, paths: Sequence[Place]) -> None:
+    bundle, dataset = open_bundle(options.begin_with), open_all(paths)
     table.write(options.into)
     shares_png(table, options.into / FIGURE)
     first = read_json(_Run(table.cells[0].share, TRANSFER, options.into).folder / "run.json")

@@ -21,6 +21,7 @@ from neuraxis.dataset.layouts.recognise import open_dataset
 from neuraxis.dataset.splits import Fold, hash_folds
 from neuraxis.errors import DataError, suggest
 from neuraxis.files import read_json, sha256
+from neuraxis.recipe.branches.labels import AS_STORED, LabelRecipe, relabel
 from neuraxis.volume.formats.any_format import stem
 
 
@@ -131,12 +132,14 @@ def with_held_out(dataset: Dataset, before: Dataset, fold: Fold) -> Dataset:
     return replace(dataset, cases=tuple(sorted(cases, key=lambda case: case.id)))
 
 
-def correct(dataset: Dataset, folders: Sequence[Path]) -> Corrected:
+def correct(dataset: Dataset, folders: Sequence[Path], labels: LabelRecipe = AS_STORED) -> Corrected:
     """Put corrected label maps and added cases into a dataset; later folders go over earlier ones.
 
     Args:
         dataset: the labelled cases, and unlabelled ones that may get a label map.
         folders: each a folder of label maps that are named as the cases are, or a dataset of its own.
+        labels: what the label maps of such datasets become; those that are named as the cases are hold the labels
+            of `dataset`.
 
     Raises:
         DataError: a folder holds nothing of use, a label map belongs to no case, a dataset has other channels or
@@ -144,7 +147,10 @@ def correct(dataset: Dataset, folders: Sequence[Path]) -> Corrected:
     """
     cases, found = {case.id: case for case in dataset.cases}, {}
     for folder in folders:
-        named = _label_maps(dataset, cases, folder) if scans_in(folder) else _whole_cases(dataset, cases, folder)
+        if scans_in(folder):
+            named = _label_maps(dataset, cases, folder)
+        else:
+            named = _whole_cases(dataset, cases, _opened(folder, dataset, labels))
         for case in named:
             kept = dataset.case(case.id) if case.id in {one.id for one in dataset.cases} else None
             found[case.id] = _described(case, kept)
@@ -172,13 +178,18 @@ def _label_maps(dataset: Dataset, cases: Mapping[str, Case], folder: Path) -> li
                 f"{file}: {dataset.name} has no case '{stem(file)}'. {suggest(stem(file), list(known)[:20])} Needed is "
                 "a label map named as its case is, or a whole dataset."
             )
-        named.append(replace(known[stem(file)], label=file.absolute()))
+        named.append(known[stem(file)].relabelled(file.absolute()))
     return named
 
 
-def _whole_cases(dataset: Dataset, cases: Mapping[str, Case], folder: Path) -> list[Case]:
+def _opened(folder: Path, dataset: Dataset, labels: LabelRecipe) -> Dataset:
     added = open_dataset(folder)
-    if added.channels != dataset.channels or added.labels != dataset.labels:
+    return added if added.labels.agrees(dataset.labels) else relabel(added, labels)
+
+
+def _whole_cases(dataset: Dataset, cases: Mapping[str, Case], added: Dataset) -> list[Case]:
+    folder = added.root
+    if added.channels != dataset.channels or not added.labels.agrees(dataset.labels):
         raise DataError(
             f"--add {folder}: has channels {', '.join(added.channels)} and labels {added.labels.names}; {dataset.name} "
             f"has {', '.join(dataset.channels)} and {dataset.labels.names}. Needed are the same."
@@ -196,7 +207,9 @@ def _whole_cases(dataset: Dataset, cases: Mapping[str, Case], folder: Path) -> l
                 f"'{owner}', so that both stay on one side of the splits."
             )
     return [
-        replace(cases[case.id], label=case.label) if case.id in cases else replace(case, site=case.site or added.name)
+        replace(cases[case.id], label=case.label, more_labels=case.more_labels, coding=case.coding)
+        if case.id in cases
+        else replace(case, site=case.site or added.name)
         for case in added.cases
     ]
 
@@ -220,7 +233,7 @@ def _described(case: Case, kept: Case | None) -> Correction:
     )
 
 
-def _images_hash(case: Case) -> tuple[tuple[str, int | None], ...]:
+def _images_hash(case: Case) -> tuple[tuple[str, int | str | None], ...]:
     return tuple((sha256(image.path), image.index) for image in case.images.values())
 
 
