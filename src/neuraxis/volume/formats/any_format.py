@@ -26,6 +26,34 @@ def read(path: Path | str, series: str = "") -> Volume:
     return format_of(Path(path)).read(Path(path), series)
 
 
+def read_label(path: Path | str, image: Volume | None, series: str = "") -> Volume:
+    """Read a label map; where its format keeps only the labelled slices, on the grid of the image it belongs to.
+
+    Args:
+        path: of the label map.
+        image: that it was drawn on; None where there is none: then it is read as it lies.
+        series: which structure, where the path holds several that overlap.
+
+    Raises:
+        DataError: as `read`, or it belongs to another image.
+        MissingExtra: as `read`.
+    """
+    found = format_of(Path(path))
+    if found.read_onto is None or image is None:
+        return found.read(Path(path), series)
+    return found.read_onto(Path(path), series, image)
+
+
+def shown(path: Path | str) -> str:
+    """Return a path as messages and sidecars may say it: what names a patient in it is masked.
+
+    Raises:
+        DataError: no format knows it.
+        MissingExtra: as `read`.
+    """
+    return format_of(Path(path)).shown(Path(path))
+
+
 def read_grid(path: Path | str, series: str = "") -> tuple[Grid, int]:
     """Read only the canonical grid and the number of channels.
 
@@ -53,6 +81,9 @@ def write(path: Path | str, volume: Volume, overwrite: bool = True) -> None:
 
 def geometry_remarks(volume: Volume) -> tuple[str, ...]:
     """Say what is odd about the geometry that a scan's file told, where other programs may read it otherwise."""
+    told: tuple[str, ...] | None = getattr(volume.stored.header if volume.stored else None, "remarks", None)
+    if told is not None:  # a header that remarks on itself: its file's name may be masked
+        return told
     path = Path(volume.name)
     name = (_named(path) or _by_content(path)) if volume.name else ""
     return _load(name).remarks(volume) if name else ()

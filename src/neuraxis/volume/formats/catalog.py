@@ -6,6 +6,7 @@ FORMATS = Catalog(
     "format",
     {
         "nifti": Entry("neuraxis.volume.formats.nifti:FORMAT", "NIfTI-1 and NIfTI-2"),
+        "dicom": Entry("neuraxis.volume.formats.dicom.dicom:FORMAT", "DICOM series and segmentations (extra: dicom)"),
     },
 )
 
@@ -15,4 +16,4 @@ ENDINGS: dict[str, str] = {
     ".nii": "nifti",
 }
 # Formats that are told by what a path holds, in the order in which they are asked.
-BY_CONTENT: tuple[str, ...] = ()
+BY_CONTENT: tuple[str, ...] = ("dicom",)

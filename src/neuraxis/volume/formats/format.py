@@ -25,6 +25,9 @@ class Format:
         write: writes a volume; the third argument says whether an existing file is replaced. None: it is only read.
         remarks: says what is odd about the geometry of a volume that `read` returned.
         is_part: whether a path is of this format though its name does not say so, such as a folder of slices.
+        read_onto: reads a label map onto the grid of its image, where a label map of this format may hold only the
+            slices that are labelled. None: it is read as any scan.
+        shown: the path as messages and sidecars may say it; some formats put patients' names into paths.
     """
 
     read: Callable[[Path, str], Volume]
@@ -32,3 +35,5 @@ class Format:
     write: Callable[[Path, Volume, bool], None] | None = None
     remarks: Callable[[Volume], tuple[str, ...]] = _no_remarks
     is_part: Callable[[Path], bool] | None = None
+    read_onto: Callable[[Path, str, Volume], Volume] | None = None
+    shown: Callable[[Path], str] = str

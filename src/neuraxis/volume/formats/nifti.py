@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -57,7 +58,7 @@ def read_grid(path: Path) -> tuple[Grid, int]:
 def geometry_remarks(volume: Volume) -> tuple[str, ...]:
     """Say what is odd about the geometry in a scan's header, where other programs may read it otherwise."""
     header = volume.stored.header if volume.stored is not None else None
-    if header is None:
+    if not isinstance(header, Header):
         return ()
     codes = int(header["sform_code"]) > 0, int(header["qform_code"]) > 0
     if codes == (False, False):
@@ -88,6 +89,8 @@ def write(path: Path, volume: Volume, overwrite: bool = True) -> None:
     if not path.name.endswith(SUFFIXES):
         raise UsageError(f"{path}: a scan is written as .nii.gz or .nii. Choose a name that ends so.")
     stored = volume.stored or Stored.of(volume.grid)
+    if not isinstance(stored.header, Header):  # it came from a file of another format
+        stored = replace(stored, header=None)
     array = stored.from_canonical(volume.array)
     if array.shape[1:] != stored.grid.shape:
         raise ValueError(f"The volume has {array.shape[1:]} voxels, but its file had {stored.grid.shape}.")

@@ -1,0 +1,1 @@
+"""DICOM: slices in folders, multi-frame files, and segmentations on them."""
