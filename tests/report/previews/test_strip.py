@@ -8,10 +8,15 @@ import numpy as np
 import pytest
 
 from neuraxis.dataset.labels import Labels
-from neuraxis.report.previews.strip import IGNORED_COLOUR, LABEL_COLOURS, Panel, StripPainter, Words, save_png
+from neuraxis.dataset.structures import LABEL_COLOURS, structures_of
+from neuraxis.report.previews.strip import IGNORED_COLOUR, Panel, StripPainter, Words, save_png
 
 LABELS = Labels(names={"background": 0, "left": 2, "right": 5}, ignore=9)
 WORDS = Words("a case", "a slice", "RLAP")
+
+
+def new_painter() -> StripPainter:
+    return StripPainter(structures_of(LABELS), LABELS.ignore)
 
 
 def colour(text: str) -> np.ndarray:
@@ -27,12 +32,12 @@ def panel(label_map: np.ndarray | None = None, **more: object) -> Panel:
 
 
 def test_every_label_has_its_own_colour_throughout() -> None:
-    painter = StripPainter(LABELS)
+    painter = new_painter()
     assert painter.colours == {2: LABEL_COLOURS[0], 5: LABEL_COLOURS[1], 9: IGNORED_COLOUR}
     one = np.zeros((20, 10), int)
     one[5:15, 2:8] = 5
-    bare = StripPainter(Labels(names={"x": 5})).side_by_side([panel()], (1, 1), WORDS)
-    drawn = StripPainter(LABELS).side_by_side([panel(one)], (1, 1), WORDS)
+    bare = StripPainter(structures_of(Labels(names={"x": 5}))).side_by_side([panel()], (1, 1), WORDS)
+    drawn = new_painter().side_by_side([panel(one)], (1, 1), WORDS)
     assert drawn.dtype == np.uint8
     assert has(drawn, LABEL_COLOURS[1])
     assert not (np.abs(bare.astype(int) - colour(LABEL_COLOURS[1])).max(axis=2) < 3).any()
@@ -40,7 +45,7 @@ def test_every_label_has_its_own_colour_throughout() -> None:
 
 @pytest.mark.parametrize(("size_mm", "ratio"), [((1, 1), 0.5), ((2, 1), 1.0), ((1, 3), 1 / 6)])
 def test_voxels_are_drawn_in_mm(size_mm: tuple[float, float], ratio: float) -> None:
-    painter = StripPainter(LABELS)
+    painter = new_painter()
     picture = painter._panel(panel(), size_mm, 320 / max(10 * size_mm[0], 20 * size_mm[1]))
     assert max(picture.size) == 320
     assert picture.size[0] / picture.size[1] == pytest.approx(ratio, abs=0.01)
@@ -49,7 +54,7 @@ def test_voxels_are_drawn_in_mm(size_mm: tuple[float, float], ratio: float) -> N
 def test_a_mask_lies_where_its_voxels_are() -> None:
     corner = np.zeros((20, 10), int)
     corner[0:4, 0:2] = 2
-    picture = np.asarray(StripPainter(LABELS)._panel(panel(corner), (1, 1), 16.0)).astype(int)
+    picture = np.asarray(new_painter()._panel(panel(corner), (1, 1), 16.0)).astype(int)
     blue = picture[..., 2] > picture[..., 0] + 20
     rows, columns = np.nonzero(blue)
     assert rows.max() < 4 * 16 + 2
@@ -59,21 +64,21 @@ def test_a_mask_lies_where_its_voxels_are() -> None:
 
 def test_what_was_not_predicted_is_darker() -> None:
     framed = panel(frame=(slice(5, 10), slice(0, 5)))
-    picture = np.asarray(StripPainter(LABELS)._panel(framed, (1, 1), 16.0)).astype(int)
+    picture = np.asarray(new_painter()._panel(framed, (1, 1), 16.0)).astype(int)
     assert picture[7 * 16 + 8, 2 * 16 + 8].tolist() == [100, 100, 100]
     assert picture[15 * 16, 2 * 16].max() < 70
 
 
 def test_a_wide_strip_is_kept_within_its_width() -> None:
     wide = Panel("x", np.zeros((10, 100), np.uint8))
-    assert StripPainter(LABELS).side_by_side([wide] * 3, (1, 1), WORDS).shape[1] <= 1200
+    assert new_painter().side_by_side([wide] * 3, (1, 1), WORDS).shape[1] <= 1200
     tiles = {(row, column): panel() for row in range(3) for column in range(8)}
-    assert StripPainter(LABELS).tiled(tiles, (9, 1), WORDS).shape[1] <= 1200
+    assert new_painter().tiled(tiles, (9, 1), WORDS).shape[1] <= 1200
 
 
 def test_tiles_lie_at_their_places() -> None:
     full = np.full((20, 10), 2)
-    pixels = StripPainter(LABELS).tiled({(0, 0): panel(), (1, 1): panel(full)}, (1, 1), WORDS).astype(int)
+    pixels = new_painter().tiled({(0, 0): panel(), (1, 1): panel(full)}, (1, 1), WORDS).astype(int)
     blue = pixels[:-40, :, 2] > pixels[:-40, :, 0] + 40
     rows, columns = np.nonzero(blue)
     assert rows.min() > 50 + 160
@@ -82,13 +87,13 @@ def test_tiles_lie_at_their_places() -> None:
 
 def test_a_name_of_a_case_may_be_long_or_strange() -> None:
     words = Words("\u00e9\u4e2d" * 200, "b")
-    assert StripPainter(LABELS).side_by_side([panel()], (1, 1), words).shape[1] <= 1200
+    assert new_painter().side_by_side([panel()], (1, 1), words).shape[1] <= 1200
 
 
 def test_the_file_is_a_png_of_the_same_pixels(tmp_path: Path) -> None:
     from PIL import Image
 
-    pixels = StripPainter(LABELS).side_by_side([panel()], (1, 1), WORDS)
+    pixels = new_painter().side_by_side([panel()], (1, 1), WORDS)
     save_png(pixels, tmp_path / "a" / "x.png")
     with Image.open(tmp_path / "a" / "x.png") as read:
         assert np.array_equal(np.asarray(read), pixels)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from neuraxis.dataset.labels import Labels
+from neuraxis.dataset.structures import structures_of
 from neuraxis.inference.tiling import Tiling
 from neuraxis.preparation.prepared import WayBack
 from neuraxis.recipe.recipe import InferenceRecipe
@@ -86,7 +87,7 @@ def test_a_part_is_framed(turn):
 
 def test_two_strips_are_made_of_a_look():
     seen, subject, focus = drawn(TURNS[0])
-    strips = draw(seen, subject, focus, StripPainter(LABELS), "step 1 of 2")
+    strips = draw(seen, subject, focus, StripPainter(structures_of(LABELS), LABELS.ignore), "step 1 of 2")
 
     assert set(strips) == {"whole", "tiled"}
     assert all(pixels.dtype == np.uint8 and pixels.shape[2] == 3 for pixels in strips.values())

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from neuraxis.dataset.structures import LABEL_COLOURS
 from neuraxis.files import atomic_path
 from neuraxis.registry import import_extra
 from neuraxis.report.previews.record import by_case, read_record, strip_path
-from neuraxis.report.previews.strip import FILL, FRAME, GROUND, IGNORED_COLOUR, LABEL_COLOURS, QUIET, TEXT
+from neuraxis.report.previews.strip import FILL, FRAME, GROUND, IGNORED_COLOUR, QUIET, TEXT
 
 WIDEST, MOST_FRAMES, MOST_BYTES = 760, 40, 1_500_000
 FRAME_MS, LAST_MS = 600, 2500

@@ -15,12 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from neuraxis.dataset.labels import Labels
+from neuraxis.dataset.structures import Structure
 from neuraxis.files import atomic_path
 from neuraxis.registry import import_extra
 from neuraxis.report.overlays import chamfered, outline
 
-LABEL_COLOURS = ("#56b4e9", "#e69f00", "#00b786", "#cc79a7", "#f0e442", "#4a8fd0", "#9ca3af")
 IGNORED_COLOUR, GROUND, TEXT, QUIET, FRAME = "#5b6470", "#121518", "#e7eaed", "#9ca7b2", "#d55e00"
 PANEL_PIXELS, MOST_WIDE, MARGIN, GAP, FILL, FINER = 320, 1200, 14, 8, 0.35, 2
 MOST_KEYS = 8
@@ -62,21 +61,20 @@ class StripPainter:
     """Draws strips in one look.
 
     Args:
-        labels: what the numbers mean; each has its own colour throughout a training.
+        structures: what the numbers of a label map mean; each has its own colour throughout.
+        ignore: the number of voxels that are neither learned nor scored.
 
     Raises:
         MissingExtra: Pillow is not installed.
     """
 
-    def __init__(self, labels: Labels) -> None:
+    def __init__(self, structures: Sequence[Structure], ignore: int | None = None) -> None:
         self._image = import_extra("PIL.Image", "report")
         self._draw = import_extra("PIL.ImageDraw", "report")
-        numbers = sorted(number for number in labels.names.values() if number)
-        names = {number: name for name, number in labels.names.items()}
-        self.colours = {number: LABEL_COLOURS[place % len(LABEL_COLOURS)] for place, number in enumerate(numbers)}
-        self._keys = [(names[number], self.colours[number]) for number in numbers]
-        if labels.ignore is not None:
-            self.colours[labels.ignore] = IGNORED_COLOUR
+        self.colours = {structure.number: structure.colour for structure in structures}
+        self._keys = [(structure.name, structure.colour) for structure in structures]
+        if ignore is not None:
+            self.colours[ignore] = IGNORED_COLOUR
             self._keys.append(("ignored", IGNORED_COLOUR))
 
     def side_by_side(self, panels: Sequence[Panel], size_mm: tuple[float, float], words: Words) -> np.ndarray:

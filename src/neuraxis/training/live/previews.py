@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import lightning as L
 
+from neuraxis.dataset.structures import structures_of
 from neuraxis.inference.tiling import Tiling
 from neuraxis.report.previews.record import FOLDER, Shown, read_record, strip_path, write_record
 from neuraxis.report.previews.strip import StripPainter, save_png
@@ -69,7 +70,7 @@ class Previews(L.Callback):
     def _begin(self, task: Any) -> None:
         recipe, flat = self.job.recipe, self.job.recipe.network.options.get("flat_axis")
         self.subjects = choose_subjects(recipe.previews, self.job.store, self.job.fold, self.job.scans, flat)
-        self._painter = StripPainter(self.job.labels)
+        self._painter = StripPainter(structures_of(self.job.labels), self.job.labels.ignore)
         self._tiling = Tiling(recipe.patches.shape, self.job.labels, recipe.inference, "the network in training")
         rows = read_record(self.folder)
         self.record = [row for row in rows if row.step <= task.first_step]

@@ -1,0 +1,1 @@
+"""Surfaces of labels: how they are found, smoothed and written."""
