@@ -7,6 +7,7 @@ import pytest
 
 from neuraxis.cli import main
 from neuraxis.cli.fit import default_run
+from neuraxis.dataset.opening import Place
 from neuraxis.evaluation.scores import Score, Scores
 from neuraxis.pipelines import fit as pipeline
 from neuraxis.pipelines.fit import FitOptions, FitResult
@@ -36,7 +37,7 @@ def test_every_option_reaches_the_fit(asked) -> None:
     )
     assert main.run(["fit", *arguments.split()]) == 0
     datasets, options = asked[0]
-    assert datasets == (Path("a"), Path("b"))
+    assert datasets == (Place(Path("a")), Place(Path("b")))
     assert options == FitOptions(
         into=Path("runs/x"),
         recipe="r.toml",
