@@ -151,10 +151,8 @@ def site_of(case: str, description: Mapping[str, Any]) -> str:
 
 
 def scans_in(folder: Path) -> list[Path]:
-    """Return the scans of a folder, sorted; hidden files (such as macOS's `._`) are none."""
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if any_format.is_scan(path))
+    """Return the scans of a folder, sorted; hidden files (such as macOS's `._`) are none, nor pictures beside scans."""
+    return any_format.scans_among(folder.iterdir()) if folder.is_dir() else []
 
 
 def refuse_empty(dataset: Dataset) -> Dataset:

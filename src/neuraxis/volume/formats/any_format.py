@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from neuraxis.errors import DataError, UsageError
 from neuraxis.volume.formats.catalog import BY_CONTENT, ENDINGS, FORMATS
-from neuraxis.volume.formats.format import Format
+from neuraxis.volume.formats.format import Format, Segment
 from neuraxis.volume.grid import Grid
 from neuraxis.volume.volume import Volume
 
@@ -89,6 +90,15 @@ def geometry_remarks(volume: Volume) -> tuple[str, ...]:
     return _load(name).remarks(volume) if name else ()
 
 
+def segments_of(path: Path | str) -> tuple[Segment, ...]:
+    """Return what the numbers of a label map mean where its own file says so; else nothing.
+
+    Raises:
+        DataError: as `read`.
+    """
+    return format_of(Path(path)).segments(Path(path))
+
+
 def format_of(path: Path) -> Format:
     """Return the format of a path.
 
@@ -105,6 +115,13 @@ def format_of(path: Path) -> Format:
 def is_scan(path: Path) -> bool:
     """Tell whether the name of a file is a scan's; hidden files (such as macOS's `._`) are none."""
     return not path.name.startswith(".") and bool(_named(path))
+
+
+def scans_among(paths: Iterable[Path]) -> list[Path]:
+    """Return the scans among files, sorted; pictures beside other scans are none, but thumbnails and figures."""
+    scans = sorted(path for path in paths if is_scan(path))
+    volumes = [path for path in scans if _named(path) != "picture"]
+    return volumes or scans
 
 
 def stem(path: Path) -> str:

@@ -7,6 +7,9 @@ FORMATS = Catalog(
     {
         "nifti": Entry("neuraxis.volume.formats.nifti:FORMAT", "NIfTI-1 and NIfTI-2"),
         "dicom": Entry("neuraxis.volume.formats.dicom.dicom:FORMAT", "DICOM series and segmentations (extra: dicom)"),
+        "nrrd": Entry("neuraxis.volume.formats.nrrd:FORMAT", "NRRD, and segmentations of 3D Slicer (.seg.nrrd)"),
+        "metaimage": Entry("neuraxis.volume.formats.metaimage:FORMAT", "MetaImage of ITK: .mha, and .mhd to be read"),
+        "picture": Entry("neuraxis.volume.formats.picture:FORMAT", "PNG, and JPG, BMP and TIFF to be read", "report"),
     },
 )
 
@@ -14,6 +17,17 @@ FORMATS = Catalog(
 ENDINGS: dict[str, str] = {
     ".nii.gz": "nifti",
     ".nii": "nifti",
+    ".seg.nrrd": "nrrd",
+    ".nrrd": "nrrd",
+    ".nhdr": "nrrd",
+    ".mha": "metaimage",
+    ".mhd": "metaimage",
+    ".png": "picture",
+    ".jpg": "picture",
+    ".jpeg": "picture",
+    ".bmp": "picture",
+    ".tif": "picture",
+    ".tiff": "picture",
 }
 # Formats that are told by what a path holds, in the order in which they are asked.
 BY_CONTENT: tuple[str, ...] = ("dicom",)

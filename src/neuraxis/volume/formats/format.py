@@ -10,7 +10,28 @@ from neuraxis.volume.grid import Grid
 from neuraxis.volume.volume import Volume
 
 
+@dataclass(frozen=True)
+class Segment:
+    """One structure that a label map's own file describes.
+
+    Attributes:
+        name: as it was drawn.
+        value: the number of its voxels.
+        layer: the volume of the file in which it lies; structures that overlap lie in different ones.
+        colour: "#rrggbb"; empty where none is told.
+    """
+
+    name: str
+    value: int
+    layer: int = 0
+    colour: str = ""
+
+
 def _no_remarks(volume: Volume) -> tuple[str, ...]:
+    return ()
+
+
+def _no_segments(path: Path) -> tuple[Segment, ...]:
     return ()
 
 
@@ -24,6 +45,7 @@ class Format:
         read_grid: reads the canonical grid and the number of channels, without the voxels where the format allows it.
         write: writes a volume; the third argument says whether an existing file is replaced. None: it is only read.
         remarks: says what is odd about the geometry of a volume that `read` returned.
+        segments: says what the numbers of a label map mean where its file does; empty where it does not.
         is_part: whether a path is of this format though its name does not say so, such as a folder of slices.
         read_onto: reads a label map onto the grid of its image, where a label map of this format may hold only the
             slices that are labelled. None: it is read as any scan.
@@ -34,6 +56,7 @@ class Format:
     read_grid: Callable[[Path, str], tuple[Grid, int]]
     write: Callable[[Path, Volume, bool], None] | None = None
     remarks: Callable[[Volume], tuple[str, ...]] = _no_remarks
+    segments: Callable[[Path], tuple[Segment, ...]] = _no_segments
     is_part: Callable[[Path], bool] | None = None
     read_onto: Callable[[Path, str, Volume], Volume] | None = None
     shown: Callable[[Path], str] = str
