@@ -67,7 +67,7 @@ def test_percentiles_of_many_voxels_are_numpys(nnunet: Make) -> None:
     for id in ("a", "b"):
         replace_scan(folder / "imagesTr" / f"{id}_0000.nii.gz", image + ord(id))
         replace_scan(folder / "labelsTr" / f"{id}.nii.gz", label + (np.arange(32) > 20 + (id == "b")).astype("u1"))
-    intensity = fingerprint(open_dataset(folder)).cases[0].intensity["FLAIR"]
+    intensity = examine(open_dataset(folder))[1].cases[0].intensity["FLAIR"]
     low, high = np.percentile(image + ord("a"), [0.5, 99.5])
     assert intensity.low == pytest.approx(low, rel=1e-6)
     assert intensity.high == pytest.approx(high, rel=1e-6)
@@ -83,7 +83,7 @@ def test_each_case_weighs_the_same_in_the_pool_however_many_voxels_it_has(nnunet
         label[-size:] = np.arange(size) % 2 + 1
         replace_scan(folder / "imagesTr" / f"{id}_0000.nii.gz", image)
         replace_scan(folder / "labelsTr" / f"{id}.nii.gz", label.reshape(10, 10, 8))
-    pooled = fingerprint(open_dataset(folder)).channels["FLAIR"]
+    pooled = examine(open_dataset(folder))[1].channels["FLAIR"]
     assert pooled.mean == pytest.approx(150)
     assert pooled.std == pytest.approx(50)
     assert (pooled.low, pooled.high) == (100, 200)
@@ -177,7 +177,7 @@ def test_the_box_of_non_zero_voxels_counts_every_channel(nnunet: Make) -> None:
             array[2 + channel, 3:5, 1:] = ord(id) + channel
             array[2, 3, 1] = 9
             replace_scan(folder / "imagesTr" / f"{id}_{channel:04d}.nii.gz", array)
-    found = fingerprint(open_dataset(folder))
+    found = examine(open_dataset(folder))[1]
     assert found.cases[0].cropped_shape == (2, 2, 7)
     assert found.nonzero_fraction == pytest.approx(28 / 336)
 

@@ -12,6 +12,7 @@ from neuraxis.cli.display import display
 from neuraxis.cli.options import (
     AS_FOUND,
     SHOWN,
+    AllowLeak,
     DataChoices,
     Deterministic,
     Device,
@@ -73,6 +74,7 @@ class FitChoices:
             show_default=False,
         ),
     ] = ()
+    allow_leak: AllowLeak = False
 
 
 DEFAULTS = FitChoices()
@@ -130,6 +132,7 @@ def fit(
         previews=choices.preview,
         begin_with=choices.begin_with,
         add=choices.add,
+        allow_leak=choices.allow_leak,
     )
     places = data.places(datasets)
     with display(output) as progress, leading(devices, choices.device):

@@ -62,6 +62,14 @@ Previewed = Annotated[
         show_default=False,
     ),
 ]
+AllowLeak = Annotated[
+    bool,
+    Parameter(
+        name="--allow-leak",
+        help="Train though one patient or scan stands in two splits; the run and its report say so.",
+        show_default=False,
+    ),
+]
 Overwrite = Annotated[
     bool, Parameter(name="--overwrite", help="Replace results that exist already.", show_default=False)
 ]

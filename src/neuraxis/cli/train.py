@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from neuraxis.cli.display import display
-from neuraxis.cli.options import SHOWN, Deterministic, Device, DeviceCount, Output, Previewed, Profiled
+from neuraxis.cli.options import SHOWN, AllowLeak, Deterministic, Device, DeviceCount, Output, Previewed, Profiled
 from neuraxis.cli.printing import show, show_json
 from neuraxis.cli.torchrun import chosen_devices, follows, leading
 
@@ -26,6 +26,7 @@ class TrainChoices:
     deterministic: Deterministic = False
     profile: Profiled = False
     preview: Previewed = ()
+    allow_leak: AllowLeak = False
 
 
 def train(store: Annotated[Path, Parameter(name="STORE")], /, *, choices: TrainChoices, output: Output = SHOWN) -> int:
@@ -47,7 +48,7 @@ def train(store: Annotated[Path, Parameter(name="STORE")], /, *, choices: TrainC
     devices = chosen_devices(choices.devices)
     if follows(devices, choices.device):
         return 0
-    how = TrainOptions(choices.profile, choices.preview, devices, choices.deterministic)
+    how = TrainOptions(choices.profile, choices.preview, devices, choices.deterministic, choices.allow_leak)
     with display(output) as progress, leading(devices, choices.device):
         trained = train_store(store, choices.into, choices.fold, choices.device, progress, how)
     if output.json:

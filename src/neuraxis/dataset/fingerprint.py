@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from neuraxis.dataset.case import Case
-from neuraxis.dataset.checks.check import Finding, check_whole, in_order, refuse_errors
+from neuraxis.dataset.checks.check import Finding, Survey, refuse_errors
 from neuraxis.dataset.checks.examination import Examination, examine_case
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.histogram import Histogram, Pool, count_image, count_inside, memory_order
@@ -24,7 +24,6 @@ from neuraxis.dataset.labels import Labels
 from neuraxis.progress import Progress, Silent
 from neuraxis.volume.box import nonzero_box
 from neuraxis.volume.intensity import NYUL_PERCENTILES, nyul_landmarks, standard_scale
-from neuraxis.workers import map_in_order
 
 Triple = tuple[int, int, int]
 
@@ -146,26 +145,25 @@ def fingerprint(dataset: Dataset, progress: Progress | None = None) -> Fingerpri
 
 def examine(dataset: Dataset, progress: Progress | None = None) -> tuple[tuple[Finding, ...], Fingerprint]:
     """Check and fingerprint a dataset from one reading; findings come errors first."""
-    findings: list[Finding] = []
-    counts: dict[str, Mapping[int, int]] = {}
+    survey = Survey(dataset)
     cases: list[CaseFingerprint] = []
     pools = {name: Pool() for name in dataset.channels}
-    with (progress or Silent()).stage("check and fingerprint", len(dataset.cases)) as stage:
-        for seen, case, foreground in map_in_order(partial(_examine, labels=dataset.labels), dataset.cases):
-            findings += seen.findings
-            counts[seen.case.id] = seen.counts
-            cases += [case] if case is not None else []
-            for name, histogram in foreground.items():
-                pools[name].add(histogram)
+    count = len(dataset.cases) + len(dataset.unlabelled)
+    with (progress or Silent()).stage("check and fingerprint", count) as stage:
+        each = survey.each(partial(_examine, labels=dataset.labels), lambda found: found[0])
+        for seen, case, foreground in each:
+            if seen.case.label is not None:
+                cases += [case] if case is not None else []
+                for name, histogram in foreground.items():
+                    pools[name].add(histogram)
             stage.advance(note=seen.case.id)
-    findings += check_whole(dataset, counts)
-    return in_order(findings), _summarise(cases, pools)
+    return survey.findings(), _summarise(cases, pools)
 
 
 def _examine(case: Case, labels: Labels) -> tuple[Examination, CaseFingerprint | None, dict[str, Histogram]]:
     seen = examine_case(case, labels)
     found, foreground = None, {}
-    if seen.grid is not None and len(seen.channels) == len(case.images):
+    if case.label and seen.grid is not None and len(seen.channels) == len(case.images):
         order, views = memory_order(list(seen.channels.values()))
         held = [np.count_nonzero(view) for view in views]
         boxes = [nonzero_box([view]) for view in views]

@@ -70,8 +70,8 @@ def thin_training(folds: Sequence[Fold], cases: Sequence[Case], share: float, se
     return tuple(folds) if share >= 1 else tuple(thinned(fold) for fold in folds)
 
 
-def check_folds(folds: Sequence[Fold], cases: Sequence[Case]) -> None:
-    """Refuse splits in which a patient both trains and validates, or that name cases that are not there.
+def check_folds(folds: Sequence[Fold], cases: Sequence[Case], allow_leak: bool = False) -> None:
+    """Refuse splits in which a patient both trains and validates, unless allowed, or that name cases not there.
 
     Raises:
         DataError: with the fold, and the patient or the cases.
@@ -82,7 +82,7 @@ def check_folds(folds: Sequence[Fold], cases: Sequence[Case]) -> None:
         if missing:
             raise DataError(f"Fold {number} names '{missing[0]}', which is no labelled case. Mend the splits.")
         shared = {subject_of[id] for id in fold.training} & {subject_of[id] for id in fold.validation}
-        if shared:
+        if shared and not allow_leak:
             raise DataError(f"Fold {number}: patient '{min(shared)}' both trains and validates. Mend the splits.")
         if not fold.training or not fold.validation:
             raise DataError(f"Fold {number} has no case on one side. Mend the splits.")

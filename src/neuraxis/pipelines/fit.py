@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuraxis.bundle.bundle import open_bundle
 from neuraxis.bundle.card import Card
+from neuraxis.dataset.checks.leakage import tell_leaks
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.opening import Place, places_of, places_to_dict
 from neuraxis.dataset.splits import Fold, check_folds
@@ -36,6 +37,7 @@ from neuraxis.pipelines.runs.data import open_datasets
 from neuraxis.pipelines.runs.previews import find_scans, prepare_scans
 from neuraxis.pipelines.steps import (
     Planned,
+    PlanOptions,
     draft_card,
     pick_fold,
     plan_all,
@@ -82,6 +84,7 @@ class FitOptions:
             normalisation that they need, unless the recipe says otherwise.
         add: folders of corrected label maps, named as the cases are, or datasets of corrected and further cases.
         prepared: folder of the prepared cases, where several runs share them; None: inside the run.
+        allow_leak: whether one patient or scan may stand in two splits; the run and its report then say so.
     """
 
     into: Path
@@ -98,6 +101,7 @@ class FitOptions:
     begin_with: Path | None = None
     add: tuple[Path, ...] = ()
     prepared: Path | None = None
+    allow_leak: bool = False
 
 
 @dataclass(frozen=True)
@@ -323,6 +327,7 @@ def request_of(paths: Sequence[Place], options: FitOptions) -> dict[str, Any]:
         "repeat": str(options.repeat.resolve()) if options.repeat else None,
         "begin_with": str(options.begin_with.resolve()) if options.begin_with else None,
         "add": [str(folder.resolve()) for folder in options.add] or None,
+        "allow_leak": options.allow_leak or None,
     }
 
 
@@ -368,7 +373,9 @@ def plan_anew(paths: Sequence[Place], options: FitOptions, progress: Progress) -
     """Plan before anything is written, so that a refusal leaves nothing behind."""
     refuse_foreign(options.into)
     first = open_bundle(options.begin_with) if options.begin_with else None
-    planned = plan_all(paths, options.recipe, options.settings, progress, first, options.add)
+    how = PlanOptions(first, options.add, options.allow_leak)
+    planned = plan_all(paths, options.recipe, options.settings, progress, how)
+    tell_leaks(planned.leaks)
     if first is not None:
         refuse_misfit(first, planned.plan.recipe, (planned.dataset.channels, planned.dataset.labels.outputs))
     refuse_stages(planned.plan.recipe, planned.dataset.channels, planned.dataset.labels.outputs)
@@ -378,7 +385,7 @@ def plan_anew(paths: Sequence[Place], options: FitOptions, progress: Progress) -
                 f"{options.repeat}: was trained on other data (the content hash differs). A repeat needs the same."
             )
         folds = folds_from_json(read_json(options.repeat / "splits.json"))
-        check_folds(folds, planned.dataset.cases)
+        check_folds(folds, planned.dataset.cases, options.allow_leak)
         planned = replace(planned, folds=folds)
     draft_card(planned, options.fold)
     if planned.corrected is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +179,11 @@ def data_in_words(run: RunFolder, dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def leaks_in_words(leaks: Sequence[Mapping[str, Any]]) -> str:
+    """Return what a report says of patients or scans in two splits that were allowed."""
+    return f"{len(leaks)} allowed, so that scores may be too good: {'; '.join(leak['message'] for leak in leaks[:6])}"
+
+
 def facts_of(run: RunFolder) -> dict[str, str]:
     """Return what a report says of a run: versions, seed, hashes, machine, times."""
     content = run.content
@@ -193,6 +198,7 @@ def facts_of(run: RunFolder) -> dict[str, str]:
         "machine": f"{content['machine']['system']}, {content['machine']['threads']} threads",
         "waiting for data": waiting_in_words(content) if "waiting_share" in content else "not measured",
         "previews": _previews(run).summary() or "none",
+        **({"leaks": leaks_in_words(content["leaks_allowed"])} if content.get("leaks_allowed") else {}),
         **({"early stopping": stopped["reason"]} if stopped else {}),
         "time of the last call": f"{seconds[-1] / 60:.1f} minutes" if seconds else "unknown",
     }

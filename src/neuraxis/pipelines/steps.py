@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from neuraxis.bundle.bundle import ModelBundle
 from neuraxis.bundle.card import Card, TrainingData, parse_card
 from neuraxis.dataset.checks.check import Finding, refuse_errors
+from neuraxis.dataset.checks.leakage import allowed, leaks_among, tell_leaks
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.fingerprint import Fingerprint, examine
 from neuraxis.dataset.opening import Place
@@ -20,6 +21,8 @@ from neuraxis.files import folder_lock, read_json, sha256, write_json, write_tex
 from neuraxis.hardware import check_device
 from neuraxis.pipelines.run_folder import RunFolder, folds_from_json, folds_to_json, refuse_foreign, writing_in
 from neuraxis.pipelines.runs.data import RECIPE, labels_in, labels_of_run, open_datasets
+from neuraxis.pipelines.runs.limits import limits_of
+from neuraxis.pipelines.runs.other_store import refuse_other_store
 from neuraxis.pipelines.runs.previews import find_scans, prepare_scans, refuse_unknown_cases
 from neuraxis.preparation.estimate import estimate_needs, refuse_too_little_room
 from neuraxis.preparation.prepare import prepare_dataset
@@ -28,7 +31,7 @@ from neuraxis.progress import Progress, Silent
 from neuraxis.recipe.planner import Plan
 from neuraxis.recipe.planner import plan as plan_recipe
 from neuraxis.recipe.recipe import Recipe
-from neuraxis.recipe.wishes import leaves, look_up, overlay, read_wishes, resolve
+from neuraxis.recipe.wishes import overlay, read_wishes, resolve
 from neuraxis.registry import need
 from neuraxis.training.devices.options import ONE, Devices
 from neuraxis.training.transfer.corrections import Corrected, correct
@@ -39,15 +42,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("neuraxis")
 MANIFEST = "store.json"
-LIMITS = (
-    "Scores come from one held-out fold of the training data's own sites; other scanners may do worse.",
-    "No case outside the training data's anatomy, contrast and spacing was tried.",
-)
-JOINT_LIMITS = (
-    "Each case was scored by the one network that did not learn from it; all together no case could score.",
-    "Scores come from the training data's own sites; other scanners may do worse.",
-    LIMITS[1],
-)
 
 
 @dataclass(frozen=True)
@@ -61,6 +55,7 @@ class Planned:
         plan: the resolved recipe with its reasons.
         folds: which cases train and validate.
         corrected: what was corrected in the data, or None.
+        leaks: findings of one patient or scan in two splits, which were allowed.
     """
 
     dataset: Dataset
@@ -69,6 +64,22 @@ class Planned:
     plan: Plan
     folds: tuple[Fold, ...]
     corrected: Corrected | None = None
+    leaks: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What a plan takes beside the data and the wishes.
+
+    Attributes:
+        begin_with: a bundle to begin with: what its weights need lies below the user's wishes.
+        add: folders of corrected label maps or further cases (see `neuraxis.training.transfer.corrections`).
+        allow_leak: whether one patient or scan may stand in two splits.
+    """
+
+    begin_with: ModelBundle | None = None
+    add: tuple[Path, ...] = ()
+    allow_leak: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,12 +91,14 @@ class TrainOptions:
         previews: unlabelled scans to show while the network learns: files, folders, or "CHANNEL=FILE".
         devices: the processes that share each batch.
         deterministic: whether operations that may give other numbers the next time are refused.
+        allow_leak: whether one patient or scan may stand in two splits of the store.
     """
 
     profile: bool = False
     previews: tuple[str, ...] = ()
     devices: Devices = ONE
     deterministic: bool = False
+    allow_leak: bool = False
 
 
 PLAIN = TrainOptions()
@@ -96,34 +109,35 @@ def plan_all(
     recipe: str | Path = "auto",
     settings: Sequence[str] = (),
     progress: Progress | None = None,
-    begin_with: ModelBundle | None = None,
-    add: Sequence[Path] = (),
+    options: PlanOptions | None = None,
 ) -> Planned:
-    """Open, check, fingerprint, plan and split; what the weights of `begin_with` need lies below the user's wishes.
-
-    The folders in `add` hold corrected label maps or further cases (see `neuraxis.training.transfer.corrections`).
+    """Open, check, fingerprint, plan and split.
 
     Raises:
-        DataError: the data have errors; the first is named.
+        DataError: the data have errors; the first is named. One patient or scan in two splits is an error too, unless
+            that is allowed.
         RecipeError: a wish is wrong; it is read first, before any scan, or names a structure that the data lack.
     """
     wishes = read_wishes(recipe, settings)
     labels = labels_in(wishes)
+    options = options or PlanOptions()
     dataset = open_datasets(paths, labels)
-    corrected = correct(dataset, add, labels) if add else None
+    corrected = correct(dataset, options.add, labels) if options.add else None
     dataset = corrected.dataset if corrected else dataset
     findings, fingerprint = examine(dataset, progress or Silent())
+    leaks = leaks_among(findings) if options.allow_leak else ()
+    findings = allowed(findings) if options.allow_leak else findings
     refuse_errors(findings)
-    taken = wishes_from(begin_with, dataset, wishes)
+    taken = wishes_from(options.begin_with, dataset, wishes)
     plan = with_reasons(plan_recipe(fingerprint, dataset, overlay(taken, wishes)), taken, wishes)
     refuse_unknown_cases(plan.recipe, [case.id for case in dataset.cases])
     if problem := plan.recipe.postprocessing.problem(dataset.labels.scored):
         raise RecipeError(f"postprocessing: {problem}")
-    folds = choose_folds(corrected.before if corrected else dataset, plan.recipe)
+    folds = choose_folds(corrected.before if corrected else dataset, plan.recipe, options.allow_leak)
     if corrected:
         folds = corrected.extend(folds)
-        check_folds(folds, dataset.cases)
-    return Planned(dataset, tuple(findings), fingerprint, plan, folds, corrected)
+        check_folds(folds, dataset.cases, options.allow_leak)
+    return Planned(dataset, tuple(findings), fingerprint, plan, folds, corrected, leaks)
 
 
 def draft_card(planned: Planned, number: int) -> Card:
@@ -144,7 +158,7 @@ def draft_joint_card(planned: Planned) -> Card:
     """
     trained = {id for fold in planned.folds for id in fold.training}
     card = _card_of(planned, tuple(range(len(planned.folds))), sorted(trained))
-    return card.model_copy(update={"limits": JOINT_LIMITS})
+    return card.model_copy(update={"limits": limits_of(planned.leaks, joint=True)})
 
 
 def _card_of(planned: Planned, folds: tuple[int, ...], trained: Sequence[str]) -> Card:
@@ -168,19 +182,19 @@ def _card_of(planned: Planned, folds: tuple[int, ...], trained: Sequence[str]) -
         folds=folds,
         training_data=learned,
         intended_use=f"Research: {', '.join(dataset.labels.scored)} on {', '.join(dataset.channels)}.",
-        limits=LIMITS,
+        limits=limits_of(planned.leaks),
         data_hash=dataset.content_hash(),
         split_hash=hash_folds(planned.folds),
     )
     return parse_card(card.to_json().encode(), dataset.name)[0]
 
 
-def choose_folds(dataset: Dataset, recipe: Recipe) -> tuple[Fold, ...]:
+def choose_folds(dataset: Dataset, recipe: Recipe, allow_leak: bool = False) -> tuple[Fold, ...]:
     """Return the splits that the data bring, after checking them, or deal patients to folds; then thin them out."""
     folds = dataset.own_folds
     if not folds or not recipe.splits.own:
         folds = split_by_patient(dataset.cases, recipe.splits.folds, recipe.splits.seed)
-    check_folds(folds, dataset.cases)
+    check_folds(folds, dataset.cases, allow_leak)
     return thin_training(folds, dataset.cases, recipe.splits.share, recipe.splits.seed)
 
 
@@ -189,7 +203,7 @@ def whole_split_hash(planned: Planned) -> str:
     recipe, corrected = planned.plan.recipe, planned.corrected
     splits = recipe.splits.model_copy(update={"share": 1.0})
     dataset = corrected.before if corrected else planned.dataset
-    return hash_folds(choose_folds(dataset, recipe.model_copy(update={"splits": splits})))
+    return hash_folds(choose_folds(dataset, recipe.model_copy(update={"splits": splits}), bool(planned.leaks)))
 
 
 def tell_plan(planned: Planned) -> None:
@@ -210,6 +224,7 @@ def write_plan(run: RunFolder, planned: Planned, card: Card) -> None:
         reasons=dict(planned.plan.reasons),
         card=card.model_dump(mode="json"),
         findings=[finding.to_dict() for finding in planned.findings],
+        leaks_allowed=[finding.to_dict() for finding in planned.leaks],
     )
     write_json(run.path("splits.json"), folds_to_json(planned.folds))
     write_text(run.path("recipe.toml"), planned.plan.to_toml())
@@ -242,8 +257,10 @@ def plan_datasets(
     settings: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Plan:
-    """Plan a training: every decision with its reason (see `plan_all` for errors)."""
-    return plan_all(paths, recipe, settings, progress).plan
+    """Plan a training: every decision with its reason (see `plan_all` for errors); leaks are told as warnings."""
+    planned = plan_all(paths, recipe, settings, progress, PlanOptions(allow_leak=True))
+    tell_leaks(planned.leaks)
+    return planned.plan
 
 
 def prepare_datasets(
@@ -263,12 +280,13 @@ def prepare_datasets(
         UsageError: `into` holds other files, or the store of other data or decisions.
         ResourceError: disk or memory does not suffice; of the disk it is told before anything is written.
     """
-    planned = plan_all(paths, recipe, settings, progress)
+    planned = plan_all(paths, recipe, settings, progress, PlanOptions(allow_leak=True))
+    tell_leaks(planned.leaks)
     if into.is_dir() and any(into.iterdir()) and not (into / MANIFEST).is_file():
         raise UsageError(f"{into}: holds files that are not of a store. Name another place with --into.")
     manifest, decisions = store_manifest(planned), planned.plan.recipe.preparation
     if (into / MANIFEST).is_file() and not overwrite:
-        _refuse_other(into, read_json(into / MANIFEST), manifest)
+        refuse_other_store(into, read_json(into / MANIFEST), manifest)
     if not (into / MANIFEST).is_file():
         dataset = planned.dataset
         refuse_too_little_room(estimate_needs(dataset.cases, dataset, decisions, planned.fingerprint), into)
@@ -285,24 +303,8 @@ def store_manifest(planned: Planned) -> dict[str, Any]:
     return {
         "folds": folds_to_json(planned.folds),
         "cards": [card.model_dump(mode="json", exclude={"created", "versions"}) for card in cards],
+        "leaks": [finding.to_dict() for finding in planned.leaks],
     }
-
-
-def _refuse_other(into: Path, there: dict[str, Any], asked: dict[str, Any]) -> None:
-    """Refuse to write over the store of other data, splits or decisions; the first difference is named.
-
-    Raises:
-        UsageError: the store was made from something else.
-    """
-    kept, card = there["cards"][0], asked["cards"][0]
-    advice = "Name another place with --into, or replace the store with --overwrite."
-    same_data = all(kept[key] == card[key] for key in ("channels", "labels", "data_hash"))
-    if not same_data or there["folds"] != asked["folds"]:
-        raise UsageError(f"{into}: holds the store of other data or splits. {advice}")
-    for key in sorted({*leaves(kept["recipe"]), *leaves(card["recipe"])}):
-        before, now = look_up(kept["recipe"], key), look_up(card["recipe"], key)
-        if before != now:
-            raise UsageError(f"{into}: holds a store with {key} = {before}, asked is {now}. {advice}")
 
 
 def train_store(
@@ -327,7 +329,7 @@ def train_store(
         The bundle, `model.nxb`.
 
     Raises:
-        DataError: the folder is not a store.
+        DataError: the folder is not a store, or one patient or scan stands in two of its splits.
         UsageError: it has no such fold, or `into` holds another run or other files.
         Stopped: it was asked to end early.
     """
@@ -341,6 +343,8 @@ def train_store(
     check_device(device)
     options.devices.refuse_misfit(device)
     job = replace(job_of_store(store, into, fold, device), profile=options.profile)
+    leaks = [Finding(**finding) for finding in read_json(store / MANIFEST).get("leaks", [])]
+    refuse_errors([] if options.allow_leak else leaks)
     job = replace(job, deterministic=options.deterministic)
     options.devices.refuse_small_batch(job.recipe.patches.batch)
     channels = Card.model_validate(read_json(store / MANIFEST)["cards"][fold]).channels
@@ -351,6 +355,7 @@ def train_store(
     refuse_foreign(into)
     with writing_in(into):
         run = RunFolder(into, request)
+        run.note(leaks_allowed=[finding.to_dict() for finding in leaks])
         if not (into / "model.nxb").is_file():
             card = Card.model_validate(read_json(store / MANIFEST)["cards"][fold])
             job = replace(job, scans=prepare_scans(options.previews, job.recipe, channels, progress))

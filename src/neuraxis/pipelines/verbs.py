@@ -57,6 +57,7 @@ class FitKeywords(TypedDict, total=False):
     previews: Sequence[Path | str]
     begin_with: Path | str | None
     add: Sequence[Path | str]
+    allow_leak: bool
 
 
 class TrainKeywords(TypedDict, total=False):
@@ -66,6 +67,7 @@ class TrainKeywords(TypedDict, total=False):
     previews: Sequence[Path | str]
     devices: int
     deterministic: bool
+    allow_leak: bool
 
 
 class SegmentKeywords(TypedDict, total=False):
@@ -102,7 +104,7 @@ def fit(
         options: recipe, settings (`{"training.steps": 500}` or `["training.steps=500"]`), budget_s, fold, folds
             (how many to train) and jobs (how many of these at once), device, devices (how many share each batch),
             repeat, profile, previews (unlabelled scans to show while it learns), begin_with (a bundle), add (folders
-            of corrected label maps or cases).
+            of corrected label maps or cases), allow_leak (one patient or scan may stand in two splits).
 
     Raises:
         UsageError: the folder holds another run.
@@ -126,6 +128,7 @@ def fit(
         previews=tuple(map(str, options.get("previews", ()))),
         begin_with=Path(first) if first else None,
         add=tuple(Path(folder) for folder in options.get("add", ())),
+        allow_leak=options.get("allow_leak", False),
     )
     folds = options.get("folds")
     if folds is None:
@@ -208,7 +211,7 @@ def train(
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         progress: who shows how far it is.
         options: profile (some steps into the folder), previews (unlabelled scans to show while it learns), devices
-            (how many share each batch); they do not change what is trained.
+            (how many share each batch), allow_leak; they do not change what is trained.
 
     Returns:
         The bundle, whose card bears no scores yet.
@@ -222,7 +225,8 @@ def train(
     folder = Path(store) if isinstance(store, str | Path) else store.folder
     previews = tuple(map(str, options.get("previews", ())))
     devices = Devices(options.get("devices", 1))
-    how = TrainOptions(options.get("profile", False), previews, devices, options.get("deterministic", False))
+    flags = options.get("deterministic", False), options.get("allow_leak", False)
+    how = TrainOptions(options.get("profile", False), previews, devices, *flags)
     return open_bundle(train_store(folder, Path(into), fold, device, progress, how))
 
 

@@ -65,6 +65,7 @@ def test_a_finding_is_json() -> None:
         "code": "constant",
         "message": "it is flat",
         "advice": "Export it again.",
+        "other": "",
     }
     assert str(finding) == "a: it is flat. Export it again."
     assert str(replace(finding, case="")) == "it is flat. Export it again."
@@ -149,13 +150,13 @@ def test_one_scan_twice_of_one_patient_is_a_warning(nnunet: Make) -> None:
     assert found(open_dataset(folder)) == [("sub-1_ses-1", "warning", "equal_scans")]
 
 
-def test_a_test_image_that_also_trains_is_a_warning(nnunet: Make) -> None:
+def test_a_test_image_that_also_trains_is_an_error(nnunet: Make) -> None:
     folder = nnunet()
     (folder / "imagesTs").mkdir()
     for place in range(2):
         shutil.copy(folder / "imagesTr" / f"a_{place:04d}.nii.gz", folder / "imagesTs" / f"new_{place:04d}.nii.gz")
     finding = only(folder)
-    assert (finding.severity, finding.code) == ("warning", "equal_scans")
+    assert (finding.severity, finding.code) == ("error", "equal_scans")
     assert "the image and test image of a and new" in finding.message
 
 

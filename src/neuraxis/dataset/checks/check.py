@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cache, partial
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
-from neuraxis.dataset.checks.examination import examine_case
+from neuraxis.dataset.case import Case
+from neuraxis.dataset.checks.equal_files import equal_files
+from neuraxis.dataset.checks.examination import Examination, examine_case
 from neuraxis.dataset.checks.finding import RANK, Finding, Severity
+from neuraxis.dataset.checks.leakage import copied_scans, shared_patients
+from neuraxis.dataset.checks.sketch import Sketch
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.layouts import layout
 from neuraxis.errors import DataError
-from neuraxis.files import sha256
 from neuraxis.progress import Progress, Silent
 from neuraxis.workers import map_in_order
 
 __all__ = ["Finding", "check_dataset", "check_whole", "in_order", "refuse_errors"]
 
-_PROBE = 2**16
+Seen = TypeVar("Seen")
 # What the words in a layout's note mean: code, severity and advice.
 _NOTES: dict[str, tuple[str, Severity, str]] = {
     layout.NO_LABEL: ("missing_pair", "warning", "It is left out; add its label map, or move it to imagesTs."),
@@ -34,18 +37,52 @@ _NOTES: dict[str, tuple[str, Severity, str]] = {
 
 
 def check_dataset(dataset: Dataset, progress: Progress | None = None) -> tuple[Finding, ...]:
-    """Read every labelled case and return what is wrong or odd, errors first.
+    """Read every case and return what is wrong or odd, errors first.
 
     `fingerprint.examine` does the same and returns the fingerprint as well, from one reading.
     """
-    findings: list[Finding] = []
-    counts: dict[str, Mapping[int, int]] = {}
-    with (progress or Silent()).stage("check", len(dataset.cases)) as stage:
-        for seen in map_in_order(partial(examine_case, labels=dataset.labels), dataset.cases):
-            findings += seen.findings
-            counts[seen.case.id] = seen.counts
+    survey = Survey(dataset)
+    with (progress or Silent()).stage("check", len(dataset.cases) + len(dataset.unlabelled)) as stage:
+        for seen in survey.each(partial(examine_case, labels=dataset.labels), lambda seen: seen):
             stage.advance(note=seen.case.id)
-    return in_order([*findings, *check_whole(dataset, counts)])
+    return survey.findings()
+
+
+class Survey:
+    """What is remembered of each case of a dataset until all have been seen.
+
+    Args:
+        dataset: whose cases are examined, the labelled ones first.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._findings: list[Finding] = []
+        self._counts: dict[str, Mapping[int, int]] = {}
+        self._sketches: list[Mapping[str, Sketch | None]] = []
+
+    def each(self, examine: Callable[[Case], Seen], examination: Callable[[Seen], Examination]) -> Iterator[Seen]:
+        """Examine the cases in threads, and yield what that gives; `examination` finds its part for the survey."""
+        labelled = len(self._dataset.cases)
+        for place, found in enumerate(map_in_order(examine, (*self._dataset.cases, *self._dataset.unlabelled))):
+            seen = examination(found)
+            self._findings += seen.findings if place < labelled else map(_of_unlabelled, seen.findings)
+            self._sketches.append(seen.sketches)
+            if place < labelled:
+                self._counts[seen.case.id] = seen.counts
+            yield found
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return everything that was found, and what is seen only in all cases together; errors first."""
+        whole = list(check_whole(self._dataset, self._counts))
+        equal = {finding.cases for finding in whole if finding.code == "equal_scans"}
+        copies = copied_scans(self._dataset, self._sketches, equal)
+        return in_order([*self._findings, *whole, *copies])
+
+
+def _of_unlabelled(finding: Finding) -> Finding:
+    """Return a finding about a case that does not train: it forbids no training."""
+    return replace(finding, severity="warning") if finding.severity == "error" else finding
 
 
 def refuse_errors(findings: Iterable[Finding]) -> None:
@@ -62,7 +99,7 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def check_whole(dataset: Dataset, counts: Mapping[str, Mapping[int, int]]) -> Iterator[Finding]:
-    """Yield what concerns more than one case: notes of the layout, ids, labels that never occur, equal files.
+    """Yield what concerns more than one case: notes of the layout, ids, labels that never occur, patients, equal files.
 
     Args:
         dataset: whose files are compared by their bytes; only those of one size are read.
@@ -73,7 +110,8 @@ def check_whole(dataset: Dataset, counts: Mapping[str, Mapping[int, int]]) -> It
         if times > 1:
             yield Finding(id, "error", "duplicate_id", f"{times} cases have this id", "Rename all but one.")
     yield from _absent_labels(dataset, counts)
-    yield from _equal_files(dataset, counts)
+    yield from shared_patients(dataset)
+    yield from equal_files(dataset, counts)
 
 
 def _from_note(note: str) -> Finding:
@@ -98,66 +136,3 @@ def _absent_labels(dataset: Dataset, counts: Mapping[str, Mapping[int, int]]) ->
         numbers = ", ".join(map(str, joined))
         message = f"label '{name}' ({numbers}) occurs in no case"
         yield Finding("", "warning", "absent_label", message, "It cannot be learned; remove it from the labels.")
-
-
-class _Use(NamedTuple):
-    case: str
-    subject: str
-    role: str
-    path: Path
-
-
-def _equal_files(dataset: Dataset, counts: Mapping[str, Mapping[int, int]]) -> Iterator[Finding]:
-    uses = []
-    for case in (*dataset.cases, *dataset.unlabelled):
-        role = "image" if case.label else "test image"
-        subject = f"{case.site}/{case.subject or case.id}"
-        uses += [_Use(case.id, subject, role, path) for path in {file.path for file in case.images.values()}]
-        is_empty = set(counts.get(case.id, {})) <= {0, dataset.labels.ignore}
-        uses += [_Use(case.id, subject, "label map", case.label)] if case.label and not is_empty else []
-    found = {}
-    for first, *others in map(sorted, _same_content([use for use in uses if use.path.is_file()])):
-        for other in others:
-            finding = _judge_equal(first, other)
-            found[first.case, other.case, finding.code] = finding
-    yield from found.values()
-
-
-def _same_content(uses: list[_Use]) -> list[list[_Use]]:
-    """Group uses whose files hold the same bytes; a look at size and middle spares most of the reading."""
-    groups = [uses]
-    for key in (lambda path: path.stat().st_size, _middle, sha256):
-        cached, refined = cache(key), []
-        for group in groups:
-            parts: dict[object, list[_Use]] = {}
-            for use in group:
-                parts.setdefault(cached(use.path), []).append(use)
-            refined += [part for part in parts.values() if len(part) > 1]
-        groups = refined
-    return groups
-
-
-def _middle(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        stream.seek(max(0, path.stat().st_size - _PROBE) // 2)
-        return stream.read(_PROBE)
-
-
-def _judge_equal(first: _Use, second: _Use) -> Finding:
-    roles, severity = {first.role, second.role}, "warning"
-    kinds = " and ".join(sorted(roles)) if len(roles) > 1 else f"{first.role}s"
-    who = f"'{first.path.name}' and '{second.path.name}' ({kinds})"
-    if first.case != second.case:
-        who = f"the {kinds} of {first.case} and {second.case}"
-    if first.case == second.case:
-        code, advice = "equal_files", "Check which of the two is the right one."
-        severity = "error" if "label map" in roles else "warning"
-    elif "label map" in roles:
-        code, advice = "equal_labels", "Check which of the two is the right one."
-    elif first.subject == second.subject:
-        code, advice = "equal_scans", "Remove one: the same scan counts twice."
-    else:
-        code, advice = "equal_scans", "Remove one: a scan that trains and is tested makes scores too good."
-        severity = "error" if roles == {"image"} else "warning"
-    message = f"{who} hold the same bytes"
-    return Finding(first.case, "error" if severity == "error" else "warning", code, message, advice)

@@ -13,6 +13,7 @@ import numpy as np
 
 from neuraxis.dataset.case import Case, ImageFile
 from neuraxis.dataset.checks.finding import Finding, Severity
+from neuraxis.dataset.checks.sketch import Sketch, sketch
 from neuraxis.dataset.coding import Undecodable, voxels
 from neuraxis.dataset.histogram import count_image
 from neuraxis.dataset.labels import Labels
@@ -35,6 +36,7 @@ class Examination:
         grid: their canonical grid.
         label: label map (X, Y, Z) of whole numbers, where it could be read and lies on the same grid.
         counts: label number to voxels.
+        sketches: channel to what is kept of it to find copies by; None where it is the same everywhere.
     """
 
     case: Case
@@ -43,6 +45,7 @@ class Examination:
     grid: Grid | None = None
     label: np.ndarray | None = None
     counts: dict[int, int] = field(default_factory=dict)
+    sketches: dict[str, Sketch | None] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
     def report(self, severity: Severity, code: str, message: str, advice: str) -> None:
@@ -51,14 +54,14 @@ class Examination:
 
 
 def examine_case(case: Case, labels: Labels) -> Examination:
-    """Read every file of a case once and check it."""
+    """Read every file of a case once and check it; one without a label map is checked without."""
     seen = Examination(case, labels)
     _read_channels(seen)
     for name, array in seen.channels.items():
         _check_values(seen, name, array)
-    if case.label is None:
-        seen.report("error", "no_label", "has no label map", "Add one or leave the case out.")
-    else:
+        if seen.grid is not None:
+            seen.sketches[name] = sketch(array, seen.grid.spacing_mm)
+    if case.label is not None:
         _read_label(seen)
     return seen
 

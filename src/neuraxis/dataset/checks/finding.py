@@ -19,6 +19,7 @@ class Finding:
         code: a short name of the kind, which stays the same between versions.
         message: what was found, without a full stop.
         advice: what to do, as a sentence.
+        other: id of a second case that it concerns.
     """
 
     case: str
@@ -26,6 +27,12 @@ class Finding:
     code: str
     message: str
     advice: str
+    other: str = ""
+
+    @property
+    def cases(self) -> tuple[str, ...]:
+        """The ids of every case it concerns."""
+        return tuple(id for id in (self.case, self.other) if id)
 
     def __str__(self) -> str:
         return f"{self.case}: {self.message}. {self.advice}" if self.case else f"{self.message}. {self.advice}"
