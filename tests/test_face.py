@@ -17,12 +17,13 @@ FACE = Path(neuraxis.__file__)
 NAMES = {
     # verbs
     "open_dataset", "check", "plan", "prepare", "train", "fit", "segment", "segment_files", "evaluate", "write_report",
-    "choose", "compare", "domain_shift", "transfer",
+    "choose", "compare", "convert", "domain_shift", "transfer",
     "read_volume", "open_bundle", "list_choices", "examine_machine", "run_demo",
     "export_bundle", "import_bundle", "list_bundles", "pull_bundle", "cite_bundle", "quantise_bundle",
     "list_runs", "stop_run",
     # types
-    "Case", "ChooseOptions", "CompareOptions", "Dataset", "Finding", "FitResult", "Grid", "Labels", "ModelBundle",
+    "Case", "ChooseOptions", "CompareOptions", "ConvertOptions", "Dataset", "Finding", "FitResult", "Grid", "Labels",
+    "ModelBundle",
     "Plan", "Prediction", "Predictor", "PredictorOptions", "QuantiseOptions", "Recipe", "RunState", "Scores",
     "SegmentOptions", "ShiftOptions", "TransferOptions", "Volume",
     # errors

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from neuraxis.pipelines.evaluate import evaluate_folders as evaluate
     from neuraxis.pipelines.evaluate import write_report
     from neuraxis.pipelines.fit import FitResult
+    from neuraxis.pipelines.forms.convert import ConvertOptions, convert
     from neuraxis.pipelines.int8.quantise import QuantiseOptions, quantise_bundle
     from neuraxis.pipelines.runs.state import RunState, list_runs
     from neuraxis.pipelines.runs.stop import stop_run
@@ -68,6 +69,7 @@ else:
         **dict.fromkeys(("cite_bundle", "list_bundles"), "neuraxis.bundle.registry"),
         **dict.fromkeys(("CompareOptions", "compare"), "neuraxis.pipelines.comparison.compare"),
         **dict.fromkeys(("TransferOptions", "transfer"), "neuraxis.pipelines.transfer.transfer"),
+        **dict.fromkeys(("ConvertOptions", "convert"), "neuraxis.pipelines.forms.convert"),
         "choose": "neuraxis.pipelines.choice.choose:choose_among",
         **dict.fromkeys(("ShiftOptions", "domain_shift"), "neuraxis.pipelines.comparison.shift"),
         "evaluate": "neuraxis.pipelines.evaluate:evaluate_folders",
@@ -126,6 +128,7 @@ __all__ = [
     "Case",
     "ChooseOptions",
     "CompareOptions",
+    "ConvertOptions",
     "DataError",
     "Dataset",
     "Finding",
@@ -157,6 +160,7 @@ __all__ = [
     "choose",
     "cite_bundle",
     "compare",
+    "convert",
     "domain_shift",
     "evaluate",
     "examine_machine",

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 from neuraxis.dataset.labels import Labels
-from neuraxis.dataset.structures import LABEL_COLOURS, LabelTable, Structure, default_colour, structures_of
+from neuraxis.dataset.structures import LABEL_COLOURS, Structure, default_colour, structures_from, structures_of
 
 
 def test_structures_stand_by_rising_number_without_background_and_ignored_voxels() -> None:
@@ -13,14 +13,13 @@ def test_structures_stand_by_rising_number_without_background_and_ignored_voxels
 
 
 def test_a_table_goes_before_the_names_and_the_palette() -> None:
-    table = LabelTable({4: "B"}, {2: "#010203"})
-    found = structures_of(Labels(names={"a": 2, "b": 4}), table)
+    found = structures_of(Labels(names={"a": 2, "b": 4}), {4: "B"}, {2: "#010203"})
     assert found == (Structure(2, "a", "#010203"), Structure(4, "B", LABEL_COLOURS[1]))
 
 
 def test_numbers_without_a_name_get_one_and_colours_do_not_depend_on_what_a_scan_shows() -> None:
-    table = LabelTable({1: "one", 2: "two", 3: "three"})
-    assert table.structures([0, 3, 3, 7]) == (
+    names = {1: "one", 2: "two", 3: "three"}
+    assert structures_from([0, 3, 3, 7], names, {}) == (
         Structure(3, "three", LABEL_COLOURS[2]),
         Structure(7, "label 7", LABEL_COLOURS[3]),
     )

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 
-from neuraxis.bundle.bundle import FoldFiles, ModelBundle
-from neuraxis.dataset.labels import Labels
 from neuraxis.errors import BundleError, DataError, UsageError
 from neuraxis.pipelines import segment as segment_module
-from neuraxis.pipelines.segment import SegmentOptions, segment
-from neuraxis.recipe.wishes import resolve
+from neuraxis.pipelines.segment import segment
 
 SHAPE = (13, 9, 11)
 RAS = np.array([[1.0, 0, 0, -6], [0, 1, 0, 4], [0, 0, 1, 10], [0, 0, 0, 1]])
@@ -33,65 +29,6 @@ def rotated(degrees: float, axis: int) -> np.ndarray:
 
 
 GRIDS = {"RAS": RAS, "LAS": LAS, "PIR": PIR, "oblique": rotated(20, 2) @ rotated(-10, 0) @ PIR}
-
-
-@pytest.fixture(scope="session")
-def threshold(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ModelBundle]:
-    """Makes a model that finds what is above 5 in the first channel: real ONNX, no training, the same in any voxel."""
-    import onnx
-    from onnx import TensorProto, helper
-
-    def make(channels: tuple[str, ...] = ("MRI",)) -> ModelBundle:
-        folder = tmp_path_factory.mktemp("threshold")
-        weight = np.zeros((2, len(channels), 1, 1, 1), np.float32)
-        weight[1, 0] = 1
-        graph = helper.make_graph(
-            [helper.make_node("Conv", ["image", "weight", "bias"], ["logits"])],
-            "threshold",
-            [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", len(channels), 8, 8, 8])],
-            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 2, 8, 8, 8])],
-            [
-                onnx.numpy_helper.from_array(weight, "weight"),
-                onnx.numpy_helper.from_array(np.array([5, 0], np.float32), "bias"),
-            ],
-        )
-        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), folder / "fold-0.onnx")
-        recipe = resolve(
-            {
-                "preparation": {"spacing_mm": [1, 1, 1], "normalisation": dict.fromkeys(channels, "none")},
-                "patches": {"shape": [8, 8, 8]},
-                "network": {
-                    "options": {"features": [2, 2], "kernels": [[1, 1, 1]] * 2, "strides": [[1, 1, 1], [2, 2, 2]]},
-                },
-            }
-        )
-        return ModelBundle(
-            path=folder / "threshold.nxb",
-            folder=folder,
-            name="threshold",
-            recipe=recipe,
-            labels=Labels(names={"background": 0, "bright": 1}),
-            channels=channels,
-            modality=dict.fromkeys(channels, "MRI"),
-            card={},
-            folds=(FoldFiles(0, folder / "fold-0.safetensors", folder / "fold-0.onnx"),),
-            hash="feed",
-        )
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def model(threshold: Callable[..., ModelBundle]) -> ModelBundle:
-    return threshold()
-
-
-@pytest.fixture
-def options(tmp_path: Path) -> Callable[..., SegmentOptions]:
-    def make(**changes: object) -> SegmentOptions:
-        return SegmentOptions(precision="fp32", threads=1, cache=tmp_path / "cache", **changes)
-
-    return make
 
 
 def values(seed: int = 0) -> np.ndarray:
@@ -306,7 +243,7 @@ def test_a_scan_is_never_replaced_even_where_replacing_is_allowed(model, options
 def test_a_place_that_is_some_other_file_is_refused(model, options, tmp_path):
     scan = save(tmp_path / "a.nii.gz", values())
     (tmp_path / "notes.txt").write_text("")
-    with pytest.raises(UsageError, match=r"notes.txt: is a file that is no NIfTI"):
+    with pytest.raises(UsageError, match=r"notes.txt: is a file that is no scan"):
         segment(scan, model, tmp_path / "notes.txt", options())
 
 

@@ -31,6 +31,7 @@ from neuraxis.errors import NeuraxisError
 VERBS = {
     "fit": "neuraxis.cli.fit:fit",
     "segment": "neuraxis.cli.segment:segment",
+    "convert": "neuraxis.cli.convert:convert",
     "evaluate": "neuraxis.cli.evaluate:evaluate",
     "compare": "neuraxis.cli.compare:compare",
     "transfer": "neuraxis.cli.transfer:transfer",

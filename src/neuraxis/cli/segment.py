@@ -20,6 +20,16 @@ class SegmentChoices:
 
     model: Annotated[Path, Parameter(help="The model: a .nxb file or an unpacked bundle.")]
     into: Annotated[Path, Parameter(help="Folder for the results, or a .nii.gz file where one scan is given.")]
+    forms: Annotated[
+        tuple[str, ...],
+        Parameter(
+            name="--as",
+            help="Write each result in these forms too (see: neuraxis catalog forms), such as dicom-seg,glb; or bids "
+            "alone, then --into is the folder of the derivatives.",
+            consume_multiple=False,
+            show_default=False,
+        ),
+    ] = ()
     runtime: Annotated[str, Parameter(help="What computes (see: neuraxis catalog runtimes).")] = "auto"
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "int8"],
@@ -52,6 +62,8 @@ def segment(
 
         neuraxis segment sub-01.nii.gz --model model.nxb --into seg.nii.gz
         neuraxis segment scans/ --model model.nxb --into segmentations/
+        neuraxis segment scans/ --model m.nxb --into out/ --as dicom-seg,glb
+        neuraxis segment sub-01_FLAIR.nii.gz --model m.nxb --into bids/ --as bids
         neuraxis segment FLAIR=a.nii.gz T1=b.nii.gz --model m.nxb --into out/
 
     Args:
@@ -68,6 +80,7 @@ def segment(
         device=choices.device,
         mirror_axes=None if choices.mirror else (),
         probabilities=choices.probabilities,
+        forms=choices.forms,
         overwrite=choices.overwrite,
     )
     with display(output) as progress:
@@ -101,5 +114,10 @@ def _describe(result: Any) -> str:
     volumes = prediction.get("volumes_ml", {}) if isinstance(prediction, dict) else {}
     rows = [(f"  {name}", float(volume), "mL") for name, volume in volumes.items()]
     warnings = prediction.get("warnings", ()) if isinstance(prediction, dict) else ()
-    lines = [f"{result.case}  {result.path}", columns(rows), *(f"  warning: {text}" for text in warnings)]
+    lines = [
+        f"{result.case}  {result.path}",
+        *(f"  also {path}" for path in result.more),
+        columns(rows),
+        *(f"  warning: {text}" for text in warnings),
+    ]
     return "\n".join(line for line in lines if line)

@@ -10,7 +10,7 @@ import numpy as np
 
 from neuraxis.dataset.labels import Labels
 from neuraxis.files import refuse_existing, write_json
-from neuraxis.volume.formats import nifti
+from neuraxis.volume.formats import any_format
 from neuraxis.volume.volume import Volume
 
 DISCLAIMER = "Research use only, not a medical device."
@@ -53,20 +53,32 @@ class Prediction:
             "notice": DISCLAIMER,
         }
 
+    @staticmethod
+    def files(path: Path, probabilities: bool = False) -> tuple[Path, ...]:
+        """Return every file that `save` writes for a path: segmentation, sidecar, probabilities."""
+        base = any_format.stem(path)
+        sidecar, probability = path.with_name(f"{base}.json"), path.with_name(f"{base}_prob.nii.gz")
+        return (path, sidecar, probability) if probabilities else (path, sidecar)
+
     def save(self, path: Path | str, overwrite: bool = False) -> Path:
         """Write the segmentation, a JSON sidecar and, where kept, the probabilities (`NAME_prob.nii.gz`).
 
+        Args:
+            path: of the segmentation; its ending says in which format.
+            overwrite: whether older files are replaced.
+
         Raises:
-            UsageError: one of the files exists and `overwrite` is false; then none is written.
+            UsageError: one of the files exists and `overwrite` is false, or no scan is written under that ending; then
+                none is written.
         """
         path = Path(path)
-        stem = path.name.removesuffix(".gz").removesuffix(".nii")
-        sidecar, probability = path.with_name(f"{stem}.json"), path.with_name(f"{stem}_prob.nii.gz")
-        for target in (path, sidecar, *([probability] if self.probability is not None else [])):
+        any_format.check_writable(path)
+        segmentation, sidecar, *probability = self.files(path, self.probability is not None)
+        for target in (segmentation, sidecar, *probability):
             refuse_existing(target, overwrite)
-        if self.probability is not None:
-            nifti.write(probability, self.probability_for_disk(), overwrite)
-        nifti.write(path, self.segmentation, overwrite)
+        for target in probability:
+            any_format.write(target, self.probability_for_disk(), overwrite)
+        any_format.write(segmentation, self.segmentation, overwrite)
         write_json(sidecar, self.sidecar(), overwrite)
         return path
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from neuraxis.dataset.labels import Labels
 
@@ -40,42 +40,35 @@ class Structure:
         return red, green, blue
 
 
-@dataclass(frozen=True)
-class LabelTable:
-    """Names and colours by number, as far as they are known.
-
-    Attributes:
-        names: number to name.
-        colours: number to "#rrggbb".
-    """
-
-    names: Mapping[int, str] = field(default_factory=dict)
-    colours: Mapping[int, str] = field(default_factory=dict)
-
-    def structures(self, numbers: Iterable[int]) -> tuple[Structure, ...]:
-        """Return the structures of these numbers (0 left out) by rising number; what is not known is made up."""
-        rising = sorted(number for number in set(numbers) if number != 0)
-        every = sorted({*rising, *self.names} - {0})
-        return tuple(
-            Structure(
-                number,
-                self.names.get(number, f"label {number}"),
-                self.colours.get(number, default_colour(every.index(number))),
-            )
-            for number in rising
-        )
-
-
-def structures_of(labels: Labels, table: LabelTable | None = None) -> tuple[Structure, ...]:
-    """Return the structures of a dataset or model, without background and ignored voxels.
+def structures_of(
+    labels: Labels, names: Mapping[int, str] | None = None, colours: Mapping[int, str] | None = None
+) -> tuple[Structure, ...]:
+    """Return the structures of a dataset or model by rising number, without background and ignored voxels.
 
     Args:
         labels: what the numbers mean.
-        table: names and colours that go before those of `labels` and the palette.
+        names: number to name, where another one is wanted.
+        colours: number to "#rrggbb", where another one than the palette's is wanted.
     """
     known = {number: name for name, number in labels.names.items() if number != 0}
-    names, colours = ({**known, **table.names}, table.colours) if table else (known, {})
-    return LabelTable(names, colours).structures(known)
+    return structures_from(known, {**known, **(names or {})}, colours or {})
+
+
+def structures_from(
+    numbers: Iterable[int], names: Mapping[int, str], colours: Mapping[int, str]
+) -> tuple[Structure, ...]:
+    """Return the structures of numbers (0 left out) by rising number; what has no name or colour gets one.
+
+    A colour of the palette goes with a number's place among all that are named, so that it is the same in every scan.
+    """
+    rising = sorted(set(numbers) - {0})
+    every = sorted({*rising, *names} - {0})
+    return tuple(
+        Structure(
+            number, names.get(number, f"label {number}"), colours.get(number) or default_colour(every.index(number))
+        )
+        for number in rising
+    )
 
 
 def default_colour(place: int) -> str:

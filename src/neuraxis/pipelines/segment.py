@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from neuraxis.bundle.bundle import ModelBundle, open_bundle
+from neuraxis.dataset.case import ImageFile
 from neuraxis.dataset.prediction import DISCLAIMER, Prediction
 from neuraxis.errors import DataError, NeuraxisError, ResourceError, UsageError
 from neuraxis.files import refuse_existing, write_json
 from neuraxis.inference.predictor import Predictor, PredictorOptions, Ready
+from neuraxis.pipelines.forms.target import Target, open_target
 from neuraxis.pipelines.scans import Order, find_cases
 from neuraxis.progress import Progress, Silent
-from neuraxis.volume.formats import nifti
 from neuraxis.volume.volume import Volume
 
 SUMMARY = "segment-summary.json"
@@ -31,8 +32,14 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class SegmentOptions(PredictorOptions):
-    """How scans are predicted, and whether results that exist already may be replaced."""
+    """How scans are predicted, in which forms results go out, and whether older ones may be replaced.
 
+    Attributes:
+        forms: names of further forms beside NIfTI, or "bids" alone (see: neuraxis catalog forms).
+        overwrite: whether results that exist already are replaced.
+    """
+
+    forms: tuple[str, ...] = ()
     overwrite: bool = False
 
 
@@ -43,6 +50,7 @@ class SegmentResult:
     Attributes:
         case: its id.
         path: the segmentation's file; None where it failed.
+        more: files in the further forms that were asked for.
         prediction: the content of its sidecar: model, volumes in mL, warnings.
         error: why it failed, in words.
         exit_code: 0, or that of the error.
@@ -50,6 +58,7 @@ class SegmentResult:
 
     case: str
     path: Path | None = None
+    more: tuple[Path, ...] = ()
     prediction: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
     exit_code: int = 0
@@ -67,7 +76,8 @@ def segment(
     Args:
         scans: files, folders, or `CHANNEL=FILE` pairs of one case (see `find_cases`).
         model: a bundle, or where it lies.
-        into: folder for `CASE.nii.gz` and `CASE.json`, or a `.nii.gz` file where there is exactly one case.
+        into: folder for `CASE.nii.gz` and `CASE.json`, or a `.nii.gz` file where there is exactly one case; in BIDS
+            the folder of the derivatives.
         options: how they are predicted.
         progress: told how far it is.
 
@@ -83,13 +93,13 @@ def segment(
     bundle = model if isinstance(model, ModelBundle) else open_bundle(model, options.cache)
     named = [scans] if isinstance(scans, str | Path) else scans
     orders = find_cases(named, bundle.channels, bundle.recipe.missing.by_channel)
-    places = _places(orders, into)
-    summary = into / SUMMARY if len(orders) > 1 else None
-    _refuse_outputs(orders, [*places, *([summary] if summary else [])], options)
+    target = open_target(options.forms, into, {order.id: _scan(order) for order in orders}, bundle.labels, bundle.name)
+    summary = target.summary_folder / SUMMARY if len(orders) > 1 else None
+    outputs = [file for order in orders for file in target.files(order.id, options.probabilities)]
+    _refuse_outputs(orders, [*outputs, *([summary] if summary else [])], options.overwrite)
     results: list[SegmentResult] = []
     try:
-        work = list(zip(orders, places, strict=True))
-        _segment_each(work, bundle, options, progress or Silent(), results)
+        _segment_each(orders, target, bundle, options, progress or Silent(), results)
     finally:
         if summary and results:
             write_json(summary, _summary(results, orders, bundle))
@@ -97,7 +107,8 @@ def segment(
 
 
 def _segment_each(
-    work: Sequence[tuple[Order, Path]],
+    orders: Sequence[Order],
+    target: Target,
     bundle: ModelBundle,
     options: SegmentOptions,
     progress: Progress,
@@ -108,23 +119,23 @@ def _segment_each(
     Two threads work beside the networks: while a case is predicted, one reads and prepares the next, and the other
     writes the one before. The first scan is read while the networks load.
     """
-    alone = len(work) == 1
+    alone = len(orders) == 1
     inner, outer = (progress, Silent()) if alone else (Silent(), progress)
     written: list[Future[SegmentResult]] = []
     with _thread("read") as reader, _thread("write") as writer:
-        first = reader.submit(_read, work[0][0])
+        first = reader.submit(_read, orders[0])
         predictor = Predictor(bundle, options)
-        ready = reader.submit(lambda: predictor.prepare(first.result(), _channels(work[0][0])))
-        following = iter([order for order, _ in work[1:]])
+        ready = reader.submit(lambda: predictor.prepare(first.result(), _channels(orders[0])))
+        following = iter(orders[1:])
         try:
-            with outer.stage("segment", len(work)) as stage:
-                for order, place in work:
+            with outer.stage("segment", len(orders)) as stage:
+                for order in orders:
                     present = ready
                     if (coming := next(following, None)) is not None:
                         ready = reader.submit(_prepare, coming, predictor)
                     found = _tried(order, _predict, order, present, predictor, inner)
                     wait(written)
-                    written.append(writer.submit(_tried, order, _save, order, found, place, options.overwrite))
+                    written.append(writer.submit(_tried, order, _save, order, found, target, options.overwrite))
                     stage.advance(note=order.id)
         finally:
             results += [future.result() for future in written]
@@ -161,11 +172,11 @@ def _predict(order: Order, ready: Future[Ready], predictor: Predictor, progress:
     return replace(prediction, provenance={**about, **prediction.provenance})
 
 
-def _save(order: Order, found: Prediction | SegmentResult, place: Path, overwrite: bool) -> SegmentResult:
+def _save(order: Order, found: Prediction | SegmentResult, target: Target, overwrite: bool) -> SegmentResult:
     if isinstance(found, SegmentResult):
         return found
-    found.save(place, overwrite)
-    return SegmentResult(order.id, place, found.sidecar())
+    place, *more = target.write(order.id, found, overwrite)
+    return SegmentResult(order.id, place, tuple(more), found.sidecar())
 
 
 def _tried(order: Order, step: Callable[..., Result], *arguments: Any) -> Result | SegmentResult:
@@ -183,35 +194,19 @@ def _tried(order: Order, step: Callable[..., Result], *arguments: Any) -> Result
         return SegmentResult(order.id, error=text, exit_code=NeuraxisError.exit_code)
 
 
-def _places(orders: Sequence[Order], into: Path) -> list[Path]:
-    """Return the file of each case's segmentation."""
-    if into.name.endswith(nifti.SUFFIXES):
-        if len(orders) > 1:
-            raise UsageError(f"{into}: is one file, but {len(orders)} cases were found. Name a folder with --into.")
-        return [into]
-    if into.exists() and not into.is_dir():
-        raise UsageError(f"{into}: is a file that is no NIfTI. Name a folder, or a file that ends in .nii.gz.")
-    return [into / f"{order.id}.nii.gz" for order in orders]
+def _scan(order: Order) -> ImageFile | None:
+    """Return the scan whose grid the result is on: the first channel that is there."""
+    return next(iter(order.case.images.values()), None) if order.case else None
 
 
-def _refuse_outputs(orders: Sequence[Order], outputs: Sequence[Path], options: SegmentOptions) -> None:
+def _refuse_outputs(orders: Sequence[Order], outputs: Sequence[Path], overwrite: bool) -> None:
     """Refuse to replace a result without leave, and to replace a scan at all."""
     scans = {file.path.resolve() for order in orders if order.case for file in order.case.images.values()}
-    written = [file for output in outputs for file in _written(output, options.probabilities)]
-    for file in written:
+    for file in outputs:
         if file.resolve() in scans:
             raise UsageError(f"{file}: is one of the scans and would be replaced. Name another place with --into.")
-    for file in written:
-        refuse_existing(file, options.overwrite)
-
-
-def _written(output: Path, probabilities: bool) -> list[Path]:
-    """Return every file that is written for one output: a segmentation, its sidecar, its probabilities."""
-    if output.suffix == ".json":
-        return [output]
-    stem = output.name.removesuffix(".gz").removesuffix(".nii")
-    names = [output.name, f"{stem}.json", *([f"{stem}_prob.nii.gz"] if probabilities else [])]
-    return [output.with_name(name) for name in names]
+    for file in outputs:
+        refuse_existing(file, overwrite)
 
 
 def _summary(results: Sequence[SegmentResult], orders: Sequence[Order], bundle: ModelBundle) -> dict[str, Any]:
@@ -226,6 +221,7 @@ def _summary(results: Sequence[SegmentResult], orders: Sequence[Order], bundle: 
             {
                 "case": result.case,
                 "path": result.path,
+                "more": result.more,
                 "volumes_ml": result.prediction.get("volumes_ml", {}),
                 "warnings": result.prediction.get("warnings", []),
                 "error": result.error,

@@ -292,7 +292,7 @@ def list_choices(kind: str = "") -> dict[str, dict[str, str]]:
     """Return kind to name to summary of what there is to choose from.
 
     Args:
-        kind: networks, losses, layouts, formats, recipes, metrics, runtimes or augmentations; empty for all of them.
+        kind: networks, losses, layouts, formats, recipes, metrics, runtimes, augmentations or forms; empty for all.
 
     Raises:
         UnknownName: there is no such kind; the message offers the nearest.
@@ -306,12 +306,14 @@ def list_choices(kind: str = "") -> dict[str, dict[str, str]]:
     from neuraxis.losses.catalog import LOSSES
     from neuraxis.networks.catalog import NETWORKS
     from neuraxis.patches.augment.catalog import AUGMENTATIONS
+    from neuraxis.pipelines.forms.catalog import FOLDERS, FORMS
     from neuraxis.recipe.wishes import book
     from neuraxis.volume.formats.catalog import FORMATS
 
     tables = {"networks": NETWORKS, "losses": LOSSES, "layouts": LAYOUTS, "metrics": METRICS, "runtimes": RUNTIMES}
     tables |= {"formats": FORMATS, "augmentations": AUGMENTATIONS}
     kinds = {**{name: _summaries(table) for name, table in tables.items()}, "recipes": book()}
+    kinds["forms"] = dict(sorted({**_summaries(FORMS), **FOLDERS}.items()))
     if kind and kind not in kinds:
         raise UnknownName("kind", kind, kinds)
     return {kind: kinds[kind]} if kind else kinds

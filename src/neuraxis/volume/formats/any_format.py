@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +72,12 @@ def write(path: Path | str, volume: Volume, overwrite: bool = True) -> None:
         UsageError: no format of that ending can be written, or the file exists and `overwrite` is false.
         ResourceError: it cannot be written.
     """
-    path = Path(path)
-    name = _named(path)
-    writer = _load(name).write if name else None
-    if writer is None:
-        raise UsageError(f"{path}: no scan can be written under that ending. Choose .nii.gz.")
-    writer(path, volume, overwrite)
+    _writer(Path(path))(Path(path), volume, overwrite)
+
+
+def check_writable(path: Path | str) -> None:
+    """Raise `UsageError` where no scan can be written under the ending of a name."""
+    _writer(Path(path))
 
 
 def geometry_remarks(volume: Volume) -> tuple[str, ...]:
@@ -147,6 +147,14 @@ def known_endings() -> tuple[str, ...]:
 
 def _named(path: Path) -> str:
     return ENDINGS.get(ending_of(path).lower(), "")
+
+
+def _writer(path: Path) -> Callable[[Path, Volume, bool], None]:
+    name = _named(path)
+    writer = _load(name).write if name else None
+    if writer is None:
+        raise UsageError(f"{path}: no scan can be written under that ending. Choose .nii.gz.")
+    return writer
 
 
 def _by_content(path: Path) -> str:

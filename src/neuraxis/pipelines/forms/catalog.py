@@ -1,0 +1,59 @@
+"""The forms by name. A new one is one file here that ends in a `Form`, and one line below.
+
+Folders hold many cases by rules of their own, so each is an object of its own: results of `segment` and label maps go
+into BIDS derivatives (`bids/`), whole datasets into another layout (`datasets/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from neuraxis.errors import UsageError
+from neuraxis.pipelines.forms.form import Form
+from neuraxis.registry import Catalog, Entry, need
+
+FORMS = Catalog(
+    "form",
+    {
+        "glb": Entry("neuraxis.pipelines.forms.model:GLB", "a smooth surface of each label in one .glb, for viewers"),
+        "nifti": Entry("neuraxis.pipelines.forms.scan:NIFTI", "NIfTI, .nii.gz, on the grid that it came on"),
+    },
+)
+BIDS = "bids"
+FOLDERS = {BIDS: "BIDS derivatives: _dseg or _mask, its table and sidecar; of a dataset also its scans"}
+
+
+def split_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of forms, each once, from texts that may join several by commas.
+
+    >>> split_names(["dicom-seg,glb", "glb"])
+    ('dicom-seg', 'glb')
+    """
+    parted = [name.strip() for text in names for name in text.split(",")]
+    return tuple(dict.fromkeys(name for name in parted if name))
+
+
+def open_form(name: str) -> Form:
+    """Return a form whose packages are installed.
+
+    Raises:
+        UnknownName: there is no such form; the message offers the nearest.
+        MissingExtra: a package that it needs is not installed.
+    """
+    found: Any = FORMS.load(name)
+    if not isinstance(found, Form):
+        raise TypeError(f"The form '{name}' is a {type(found).__name__}, not a Form.")
+    for package in found.packages:
+        need(package, FORMS.entries[name].extra)
+    return found
+
+
+def check_choice(names: Sequence[str]) -> None:
+    """Raise `UsageError` where forms cannot go into one folder."""
+    if BIDS in names and len(names) > 1:
+        others = ",".join(name for name in names if name != BIDS)
+        raise UsageError(
+            f"--as {','.join(names)}: a folder of BIDS derivatives holds nothing else. Write --as bids alone, and the "
+            f"rest from it with: neuraxis convert FOLDER --as {others}"
+        )
