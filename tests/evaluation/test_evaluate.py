@@ -288,13 +288,16 @@ def test_a_picture_is_scored_by_its_outline(tmp_path: Path) -> None:
 
 def test_how_lesions_were_matched_goes_to_the_csv_and_back_where_it_is_not_the_usual_way(tmp_path: Path) -> None:
     pair = folders(tmp_path, a=(line(0, 1, 1), line(0, 1, 1)))
-    for rule, columns_written in ((LesionMatching(), 0), (LesionMatching(0.25, 6), 2)):
+    by_distance = LesionMatching(by="distance", max_distance_mm=2.5, pairing="greedy")
+    for rule, columns_written in ((LesionMatching(), 0), (LesionMatching(0.25, 6), 6), (by_distance, 6)):
         scores = evaluate(*pair, options=EvaluateOptions(labels=LESION, rules=ScoringRules(lesions=rule)))
         scores.write_csv(tmp_path / "scores.csv")
         head = (tmp_path / "scores.csv").read_text().splitlines()[0].split(",")
-        assert sum(name in {"lesion_min_overlap", "lesion_connectivity"} for name in head) == columns_written
+        names = ("min_overlap", "connectivity", "match", "min_iou", "max_distance_mm", "pairing")
+        told = {f"lesion_{name}" for name in names}
+        assert sum(name in told for name in head) == columns_written
         read = Scores.read_csv(tmp_path / "scores.csv")
-        assert (read.lesions, read.metrics) == (rule, scores.metrics)
+        assert (read.rules.lesions, read.metrics) == (rule, scores.metrics)
         assert set(read.notes) <= set(scores.notes)
 
 
@@ -302,7 +305,7 @@ def test_a_matching_that_cannot_be_is_refused_with_the_file(tmp_path: Path) -> N
     (tmp_path / "scores.csv").write_text(
         "case,subject,site,structure,dice,lesion_min_overlap,lesion_connectivity\na,,,x,1.0,0.1,7\n"
     )
-    with pytest.raises(DataError, match=r"scores\.csv: line 2 tells no matching of lesions \(`connectivity` is 6"):
+    with pytest.raises(DataError, match=r"scores\.csv: line 2 tells no rules of scoring \(`connectivity` is 6"):
         Scores.read_csv(tmp_path / "scores.csv")
 
 
@@ -323,3 +326,44 @@ def test_real_label_maps_against_themselves_are_perfect(shared_data: Path) -> No
     assert scores.foreground("dice").mean == 1
     assert scores.foreground("hd95_mm").ci_high == 0
     assert all(value > 0.5 for value in scores.values("volume_ml_reference", scores.structures()[0]).values())
+
+
+def test_regions_are_scored_instead_of_labels_and_said(tmp_path: Path) -> None:
+    pair = folders(tmp_path, a=(line(0, 1, 2, 4, 0), line(0, 1, 1, 4, 0)))
+    regions = {"WT": (1, 2, 4), "ET": (4,), "nothing": (7,)}
+    scores = evaluate(*pair, options=EvaluateOptions(regions=regions, metrics=("dice",)))
+    assert scores.structures() == ("WT", "ET", "nothing")
+    assert [scores.mean("dice", name) for name in ("WT", "ET")] == [1, 1]
+    assert "Regions: WT = 1+2+4, ET = 4, nothing = 7." in scores.notes
+
+
+def test_cases_left_out_on_purpose_are_named_everywhere(tmp_path: Path) -> None:
+    pair = folders(tmp_path, a=(line(0, 1), line(0, 1)), b=(line(0, 1), line(0, 1)))
+    write(pair[1] / "c.nii.gz", line(0, 1))
+    scores = evaluate(*pair, options=EvaluateOptions(labels=LESION, exclude=("b", "c")))
+    assert scores.cases() == ("a",)
+    assert scores.notes[0] == "Left out on purpose: 2 of 3 cases (b, c)."
+    scores.write_csv(tmp_path / "scores.csv")
+    read = Scores.read_csv(tmp_path / "scores.csv")
+    assert (read.left_out, read.notes[0], read.metrics) == (("b", "c"), scores.notes[0], scores.metrics)
+
+
+def test_a_case_to_leave_out_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    pair = folders(tmp_path, a=(line(0, 1), line(0, 1)))
+    with pytest.raises(DataError, match="Cases to leave out are not there: z"):
+        evaluate(*pair, options=EvaluateOptions(exclude=("z",)))
+    with pytest.raises(DataError, match="every case is to be left out"):
+        evaluate(*pair, options=EvaluateOptions(exclude=("a",)))
+
+
+def test_how_empty_masks_count_and_lesions_are_parted_goes_to_the_csv_and_back(tmp_path: Path) -> None:
+    rules = ScoringRules(sizes_mm3=(2.0, 5.5), empty="penalised")
+    pair = folders(tmp_path, a=(line(0, 0), line(0, 0)), b=(line(0, 1), line(0, 0)))
+    scores = evaluate(*pair, options=EvaluateOptions(labels=LESION, rules=rules))
+    assert scores.values("dice", "lesion") == {"a": 1.0, "b": 0.0}
+    assert scores.values("hd95_mm", "lesion")["b"] == pytest.approx(math.sqrt(4 + 1 + 1))
+    assert any(note.startswith("Empty masks are counted as 'penalised'") for note in scores.notes)
+    scores.write_csv(tmp_path / "scores.csv")
+    read = Scores.read_csv(tmp_path / "scores.csv")
+    assert (read.rules.empty, read.rules.sizes_mm3) == ("penalised", (2.0, 5.5))
+    assert set(read.notes) <= set(scores.notes)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from neuraxis.evaluation import lesions, metrics, surface, surfels
+from neuraxis.evaluation import components, lesion_metrics, metrics, surface, surfels
 from neuraxis.evaluation.distances import SurfaceDistances
 from neuraxis.evaluation.metrics import Comparison, Scan
 from neuraxis.evaluation.rules import LesionMatching, ScoringRules
@@ -23,14 +23,15 @@ def test_masks_are_cut_out_and_the_rest_counts_as_true_negatives() -> None:
 def test_lesions_are_counted_once_for_all_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def counting(*masks: object) -> lesions.LesionScore:
+    def counting(*masks: object) -> components.Components:
         calls.append(masks)
-        return lesions.score_lesions(*masks)
+        return components.find_components(*masks)
 
-    monkeypatch.setattr(metrics, "score_lesions", counting)
+    monkeypatch.setattr(metrics, "find_components", counting)
     mask = np.ones((2, 2, 2), bool)
     pair = Comparison.of(mask, mask, (1.0, 1.0, 1.0))
-    assert (metrics.lesions_found(pair), metrics.lesion_f1(pair), metrics.lesions_false(pair)) == (1, 1, 0)
+    found = lesion_metrics.lesions_found(pair), lesion_metrics.lesion_f1(pair), lesion_metrics.panoptic_quality(pair)
+    assert found == (1, 1, 1)
     assert len(calls) == 1
 
 
@@ -66,7 +67,9 @@ def test_lesions_are_matched_by_the_rules_of_the_comparison() -> None:
     reference, predicted = np.zeros((2, 40, 1, 1), bool)
     reference[:] = predicted[:2] = True
     found = [
-        metrics.lesions_found(Comparison.of(predicted, reference, (1.0, 1.0, 1.0), rules=ScoringRules(lesions=rule)))
+        lesion_metrics.lesions_found(
+            Comparison.of(predicted, reference, (1.0, 1.0, 1.0), rules=ScoringRules(lesions=rule))
+        )
         for rule in (LesionMatching(), LesionMatching(0))
     ]
     assert found == [0, 1]

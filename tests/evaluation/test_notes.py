@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 from neuraxis.evaluation.notes import notes_of
-from neuraxis.evaluation.rules import LesionMatching
+from neuraxis.evaluation.rules import LesionMatching, ScoringRules
 from neuraxis.evaluation.scores import Score
 
 NAN = math.nan
@@ -69,11 +69,11 @@ def test_the_matching_of_lesions_is_said_as_it_was() -> None:
     scored = rows(1.0, metric="lesion_f1")
     assert any(
         "6-connected components; found where at least 2.5 % of it is covered" in note
-        for note in notes_of(scored, ["lesion_f1"], LesionMatching(0.025, 6))
+        for note in notes_of(scored, ["lesion_f1"], ScoringRules(lesions=LesionMatching(0.025, 6)))
     )
     assert any(
         "26-connected components; found where one voxel of it is covered" in note
-        for note in notes_of(scored, ["lesion_f1"], LesionMatching(0))
+        for note in notes_of(scored, ["lesion_f1"], ScoringRules(lesions=LesionMatching(0)))
     )
 
 

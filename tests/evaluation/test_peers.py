@@ -56,7 +56,7 @@ pictures = st.tuples(st.integers(2, 7), st.integers(2, 7), st.just(1)).flatmap(
 
 def ours(masks: Masks, spacing: Spacing) -> dict[str, float]:
     pair = Comparison.of(*masks, spacing, rules=ScoringRules(tolerances_mm=TOLERANCES_MM))
-    return {name: fill(pair) for name, fill in columns(tolerances_mm=TOLERANCES_MM).items()}
+    return {name: fill(pair) for name, fill in columns(rules=ScoringRules(tolerances_mm=TOLERANCES_MM)).items()}
 
 
 # --- what each of them gives, under our names -------------------------------------------------------------------------

@@ -25,4 +25,4 @@ def test_a_tolerance_that_no_column_can_bear_is_refused(tolerance_mm: float) -> 
 
 
 def test_by_default_surfaces_are_compared_within_1_and_3_mm_and_a_tenth_of_a_lesion_is_enough() -> None:
-    assert ScoringRules() == ScoringRules((1.0, 3.0), LesionMatching(0.1, 26))
+    assert ScoringRules() == ScoringRules((1.0, 3.0), LesionMatching(0.1, 26), (10.0, 100.0, 1000.0), "undefined")

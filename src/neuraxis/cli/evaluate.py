@@ -13,7 +13,19 @@ from neuraxis.cli.options import SHOWN, UNDECIDED, DecidedData, Output, Overwrit
 from neuraxis.cli.printing import show, show_json
 from neuraxis.cli.scores import describe_scores, scores_content
 from neuraxis.errors import UsageError
-from neuraxis.evaluation.rules import CONNECTIVITY, MIN_OVERLAP, TOLERANCES_MM, LesionMatching, ScoringRules
+from neuraxis.evaluation.rules import (
+    CONNECTIVITY,
+    MAX_DISTANCE_MM,
+    MIN_IOU,
+    MIN_OVERLAP,
+    SIZES_MM3,
+    TOLERANCES_MM,
+    EmptyRule,
+    LesionMatching,
+    MatchBy,
+    Pairing,
+    ScoringRules,
+)
 
 if TYPE_CHECKING:
     from neuraxis.dataset.dataset import Dataset
@@ -49,6 +61,41 @@ class Scoring:
     lesion_connectivity: Annotated[
         Literal[6, 18, 26], Parameter(help="A lesion's voxels share faces (6), edges too (18), corners too (26).")
     ] = CONNECTIVITY
+    lesion_match: Annotated[
+        MatchBy, Parameter(help="Lesions are found by what covers them, or paired by IoU or distance of centres.")
+    ] = "overlap"
+    lesion_iou: Annotated[float, Parameter(help="With --lesion-match iou: least IoU of a pair.")] = MIN_IOU
+    lesion_distance_mm: Annotated[
+        float, Parameter(help="With --lesion-match distance: how far centres may lie apart.")
+    ] = MAX_DISTANCE_MM
+    lesion_pairing: Annotated[
+        Pairing, Parameter(help="Of pairs: as many as can be (optimal), or the best first (greedy).")
+    ] = "optimal"
+    lesion_sizes_mm3: Annotated[
+        tuple[float, ...],
+        Parameter(
+            help="Volumes at which lesions are parted by size, for the scores by size. [default: 10 100 1000]",
+            consume_multiple=True,
+            negative="",
+            show_default=False,
+        ),
+    ] = SIZES_MM3
+    empty: Annotated[
+        EmptyRule, Parameter(help="What a score counts as that empty masks leave undefined (docs: metrics).")
+    ] = "undefined"
+    regions: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="Score these instead of the labels: NAME=1+2+4, or brats, brats2023, msd-brain, cervical.",
+            consume_multiple=True,
+            negative="",
+            show_default=False,
+        ),
+    ] = ()
+    exclude: Annotated[
+        Path | None,
+        Parameter(help="Leave out the cases marked bad in this file, exported by a report.", show_default=False),
+    ] = None
 
 
 @Parameter(name="*")
@@ -121,13 +168,28 @@ def evaluate_options(scoring: Scoring) -> EvaluateOptions:
     """Return what was asked for as options.
 
     Raises:
-        UsageError: a tolerance or an overlap that cannot be.
+        UsageError: a number or a region that cannot be.
+        DataError: the file of marks holds none.
     """
     from neuraxis.evaluation.evaluate import EvaluateOptions
+    from neuraxis.evaluation.marks import bad_cases
+    from neuraxis.evaluation.regions import read_regions
 
     try:
-        lesions = LesionMatching(scoring.lesion_overlap, scoring.lesion_connectivity)
-        rules = ScoringRules(scoring.tolerance_mm, lesions)
+        lesions = LesionMatching(
+            scoring.lesion_overlap,
+            scoring.lesion_connectivity,
+            scoring.lesion_match,
+            scoring.lesion_iou,
+            scoring.lesion_distance_mm,
+            scoring.lesion_pairing,
+        )
+        rules = ScoringRules(scoring.tolerance_mm, lesions, scoring.lesion_sizes_mm3, scoring.empty)
     except ValueError as error:
-        raise UsageError(f"{error} Mend --tolerance-mm or --lesion-overlap.") from error
-    return EvaluateOptions(metrics=scoring.metrics, rules=rules)
+        raise UsageError(f"{error} Mend --tolerance-mm or what begins with --lesion.") from error
+    return EvaluateOptions(
+        metrics=scoring.metrics,
+        rules=rules,
+        regions=read_regions(scoring.regions),
+        exclude=bad_cases(scoring.exclude) if scoring.exclude else (),
+    )

@@ -23,6 +23,7 @@ def scores_content(scores: Scores) -> dict[str, Any]:
         "mean_foreground_dice": scores.mean("dice") if "dice" in scores.metrics else None,
         "notes": scores.notes,
         "selected_on_these_cases": scores.selected_on_these_cases,
+        "left_out": scores.left_out,
         "cases": scores.rows,
     }
 

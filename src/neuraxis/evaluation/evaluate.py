@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,13 @@ from neuraxis.dataset.layouts.layout import DESCRIPTION, read_description, scans
 from neuraxis.dataset.layouts.nnunet import read_labels
 from neuraxis.dataset.layouts.recognise import open_dataset, recognising
 from neuraxis.errors import DataError
-from neuraxis.evaluation.boxes import flat_axes, joint_box
-from neuraxis.evaluation.catalog import columns
+from neuraxis.evaluation.boxes import joint_box
+from neuraxis.evaluation.catalog import WITH_PROBABILITY, columns
 from neuraxis.evaluation.distances import Spacing
 from neuraxis.evaluation.metrics import Comparison, Scan
 from neuraxis.evaluation.pairs import Pair, check_grids, description_beside, find_pairs, prediction_case
+from neuraxis.evaluation.probabilities import probability_file, read_probabilities, structure_reliability
+from neuraxis.evaluation.regions import regions_in_words, with_regions
 from neuraxis.evaluation.rules import USUAL, ScoringRules
 from neuraxis.evaluation.scores import Score, Scores
 from neuraxis.progress import Progress, Silent
@@ -39,7 +41,9 @@ class EvaluateOptions:
         metrics: names of metrics; empty for all.
         cases: ids to score; none given: all.
         selected_on_these_cases: whether these cases chose anything of the model; it is said in the table.
-        rules: tolerances of the surface Dice and the matching of lesions.
+        rules: tolerances of the surface Dice, the matching of lesions, sizes, and what empty masks count as.
+        regions: structures to score instead of the labels' own: name to the numbers that it joins.
+        exclude: ids of cases to leave out; the table says which.
     """
 
     labels: Labels | None = None
@@ -47,6 +51,8 @@ class EvaluateOptions:
     cases: tuple[str, ...] | None = None
     selected_on_these_cases: bool = False
     rules: ScoringRules = USUAL
+    regions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    exclude: tuple[str, ...] = ()
 
 
 def score_case(
@@ -80,8 +86,8 @@ def score_case(
     >>> score_case(predicted, reference, labels, (1.0, 1.0, 1.0), metrics=("dice", "hd95_mm"))
     {'lesion': {'dice': 0.6666666666666666, 'hd95_mm': 0.95}}
     """
-    filled_by = columns(metrics, rules.tolerances_mm)
-    pairs = _comparisons(predicted, reference, labels, spacing_mm, rules)
+    filled_by = columns(metrics, rules)
+    pairs = _comparisons((predicted, reference), labels, spacing_mm, rules)
     return {name: {column: float(fill(pair)) for column, fill in filled_by.items()} for name, pair in pairs.items()}
 
 
@@ -100,11 +106,20 @@ def score_rows(
         predicted: label map (1, X, Y, Z).
         reference: label map (1, X, Y, Z) on the same grid.
         labels: the structures.
-        metrics: names of the catalog; empty for all.
+        metrics: names of the catalog; empty for all but those of probabilities.
         rules: tolerances of the surface Dice and the matching of lesions.
     """
-    filled_by = columns(metrics, rules.tolerances_mm)
-    pairs = _comparisons(predicted.array[0], reference.array[0], labels, reference.grid.spacing_mm, rules)
+    pairs = _comparisons((predicted.array[0], reference.array[0]), labels, reference.grid.spacing_mm, rules)
+    return _rows(case, pairs, labels, columns(metrics, rules), (predicted.name, reference.name))
+
+
+def _rows(
+    case: Case,
+    pairs: Mapping[str, Comparison],
+    labels: Labels,
+    filled_by: Mapping[str, Callable[[Comparison], float]],
+    files: tuple[str, str],
+) -> tuple[Score, ...]:
     return tuple(
         Score(
             case=case.id,
@@ -114,8 +129,9 @@ def score_rows(
             values={column: float(fill(pair)) for column, fill in filled_by.items()},
             counts=pair.counts,
             numbers=labels.scored[name],
-            prediction_file=predicted.name,
-            reference_file=reference.name,
+            prediction_file=files[0],
+            reference_file=files[1],
+            reliability=pair.reliability,
         )
         for name, pair in pairs.items()
     )
@@ -141,16 +157,29 @@ def evaluate(
     """
     progress = progress or Silent()
     references = open_references(references)
-    columns(options.metrics, options.rules.tolerances_mm)
-    pairs = find_pairs(Path(predictions), references, options.cases)
+    columns(options.metrics, options.rules)
+    pairs = find_pairs(Path(predictions), references, options.cases, options.exclude)
     check_grids(pairs)
-    labels, notes = _labels(references, options.labels, pairs, progress)
+    labels, notes = _labels(references, options, pairs, progress)
+    kept = {pair.reference.id: file for pair in pairs if (file := probability_file(pair.prediction))}
+    asked = [name for name in options.metrics if name in WITH_PROBABILITY]
+    if asked and not kept:
+        raise DataError(
+            f"{predictions}: '{asked[0]}' needs probabilities, and no case has any. Keep them: neuraxis segment "
+            "--probabilities"
+        )
+    wanted = kept if asked or not options.metrics else {}
+    filled_by = columns(options.metrics, options.rules, probabilities=bool(wanted))
 
     def score(pair: Pair) -> tuple[Score, ...]:
         predicted, reference = _read(pair)
         _check_numbers(pair, "prediction", predicted, labels)
         _check_numbers(pair, "reference", reference, labels)
-        return score_rows(pair.reference, predicted, reference, labels, options.metrics, options.rules)
+        id, grid, file = pair.reference.id, reference.grid, wanted.get(pair.reference.id)
+        said = read_probabilities(id, file, grid, labels) if file else None
+        maps = predicted.array[0], reference.array[0]
+        found = _comparisons(maps, labels, grid.spacing_mm, options.rules, said)
+        return _rows(pair.reference, found, labels, filled_by, (predicted.name, reference.name))
 
     rows: list[Score] = []
     with progress.stage("Scoring", len(pairs)) as stage:
@@ -159,7 +188,7 @@ def evaluate(
             stage.advance(note=scored[0].case)
     if all(row.patient == row.case for row in rows):
         notes = (*notes, "Each case counts as its own patient.")
-    return Scores.of(rows, options.selected_on_these_cases, notes, options.rules.lesions)
+    return Scores.of(rows, options.selected_on_these_cases, notes, options.rules, options.exclude)
 
 
 def open_references(references: Path | str | Dataset) -> Path | Dataset:
@@ -172,19 +201,24 @@ def open_references(references: Path | str | Dataset) -> Path | Dataset:
 
 
 def _comparisons(
-    predicted: np.ndarray, reference: np.ndarray, labels: Labels, spacing_mm: Spacing, rules: ScoringRules
+    maps: tuple[np.ndarray, np.ndarray],
+    labels: Labels,
+    spacing_mm: Spacing,
+    rules: ScoringRules,
+    probabilities: Mapping[str, np.ndarray] | None = None,
 ) -> Mapping[str, Comparison]:
     """Cut both label maps to the box of what is scored, and compare each structure there."""
+    predicted, reference = maps
     if predicted.ndim != 3 or predicted.shape != reference.shape:
         raise ValueError(f"Label maps need one shape (X, Y, Z), found {predicted.shape} and {reference.shape}.")
-    voxels, flat = reference.size, flat_axes(reference.shape)
-    background = [0] if any(0 in numbers for numbers in labels.scored.values()) else []
-    box = None if background else joint_box(predicted != 0, reference != 0)
+    scan = Scan.of(reference.shape, spacing_mm)
+    whole = probabilities is not None or any(0 in numbers for numbers in labels.scored.values())
+    box = None if whole else joint_box(predicted != 0, reference != 0)
     if box is not None:
         predicted, reference = predicted[box], reference[box]
     scored = None if labels.ignore is None else reference != labels.ignore
     if scored is not None:
-        voxels -= int(scored.size - np.count_nonzero(scored))
+        scan = replace(scan, voxels=scan.voxels - int(scored.size - np.count_nonzero(scored)))
 
     def mask(label_map: np.ndarray, numbers: tuple[int, ...]) -> np.ndarray:
         chosen = np.zeros(label_map.shape, dtype=bool)
@@ -192,16 +226,29 @@ def _comparisons(
             chosen |= label_map == number
         return chosen if scored is None else chosen & scored
 
-    return {
-        name: Comparison.of(mask(predicted, numbers), mask(reference, numbers), spacing_mm, Scan(voxels, flat), rules)
-        for name, numbers in labels.scored.items()
-    }
+    found = {}
+    for name, numbers in labels.scored.items():
+        masks = mask(predicted, numbers), mask(reference, numbers)
+        pair = Comparison.of(*masks, spacing_mm, scan, rules)
+        if probabilities is not None:
+            pair = replace(pair, reliability=structure_reliability(probabilities[name], masks, spacing_mm, scored))
+        found[name] = pair
+    return found
 
 
 def _labels(
-    references: Path | Dataset, wanted: Labels | None, pairs: Sequence[Pair], progress: Progress
+    references: Path | Dataset, options: EvaluateOptions, pairs: Sequence[Pair], progress: Progress
 ) -> tuple[Labels, tuple[str, ...]]:
     """Return the labels to score, and a note where they had to be derived."""
+    labels, notes = _labels_there(references, options.labels, pairs, progress)
+    if not options.regions:
+        return labels, notes
+    return with_regions(labels, options.regions), (regions_in_words(options.regions),)
+
+
+def _labels_there(
+    references: Path | Dataset, wanted: Labels | None, pairs: Sequence[Pair], progress: Progress
+) -> tuple[Labels, tuple[str, ...]]:
     if wanted is not None:
         return wanted, ()
     if isinstance(references, Dataset):

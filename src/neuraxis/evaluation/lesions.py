@@ -1,8 +1,13 @@
-"""How many lesions are found, missed and falsely predicted.
+"""How many lesions are found, missed and falsely predicted, in all and by size; which are split and merged.
 
 A lesion is a connected component, 26-connected unless told otherwise: voxels that share a face, an edge or a corner.
 It is *found* where the prediction covers enough of it, whichever predicted components do so, and *missed* else. A
-predicted component is *false* where it touches no reference lesion with a single voxel.
+predicted component is *false* where it touches no reference lesion with a single voxel. Matched by IoU or by the
+distance of centres, each lesion has one component for a partner at most (see `pairing.py`); a lesion with a partner is
+found, a component without one is false.
+
+A lesion is *split* where two or more predicted components touch it, and a component is *merged* where it touches two or
+more lesions; both by a single voxel, whatever the matching.
 
 Papers: Carass et al., "Longitudinal multiple sclerosis lesion segmentation: resource and challenge", NeuroImage 2017,
 for the lesion-wise true positive and false discovery rates (LTPR; LFDR, there called LFPR). There one shared voxel
@@ -19,9 +24,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from neuraxis.evaluation.boxes import joint_box
-from neuraxis.evaluation.overlap import check_masks, ratio
-from neuraxis.evaluation.rules import CONNECTIVITY, USUAL_LESIONS, Connectivity, LesionMatching
+from neuraxis.evaluation.components import Components, find_components
+from neuraxis.evaluation.distances import Spacing
+from neuraxis.evaluation.overlap import ratio
+from neuraxis.evaluation.pairing import pair_one_to_one
+from neuraxis.evaluation.rules import USUAL_LESIONS, LesionMatching
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,11 @@ class LesionScore:
         return ratio(self.false, self.predicted)
 
     @property
+    def precision(self) -> float:
+        """Lesion-wise positive predictive value (PPV), 0 to 1: what is not false of all predicted; NaN as the LFDR."""
+        return ratio(self.predicted - self.false, self.predicted)
+
+    @property
     def f1(self) -> float:
         """Lesion-wise F1, 0 to 1: 2 found / (2 found + missed + false); NaN where both masks are empty.
 
@@ -60,51 +72,73 @@ class LesionScore:
         return ratio(2 * self.found, 2 * self.found + self.missed + self.false)
 
 
+@dataclass(frozen=True, eq=False)
+class MatchedLesions:
+    """Each lesion with its size and whether it was found, each predicted component and whether it is false.
+
+    Attributes:
+        reference_mm3: volume of each lesion, (R,).
+        found: whether it was found, bool (R,).
+        predicted_mm3: volume of each predicted component, (P,).
+        false: whether it is false, bool (P,).
+        split: number of lesions that two or more predicted components touch.
+        merged: number of predicted components that touch two or more lesions.
+    """
+
+    reference_mm3: np.ndarray
+    found: np.ndarray
+    predicted_mm3: np.ndarray
+    false: np.ndarray
+    split: int = 0
+    merged: int = 0
+
+    def score(self, low_mm3: float = 0.0, high_mm3: float = np.inf) -> LesionScore:
+        """Count those of a size from `low_mm3` to below `high_mm3`; a component is parted by its own size."""
+        lesions, predictions = (
+            (size >= low_mm3) & (size < high_mm3) for size in (self.reference_mm3, self.predicted_mm3)
+        )
+        found = int(np.count_nonzero(self.found & lesions))
+        missed = int(np.count_nonzero(lesions)) - found
+        return LesionScore(found, missed, int((self.false & predictions).sum()), int(predictions.sum()))
+
+
+def match_lesions(parts: Components, matching: LesionMatching = USUAL_LESIONS) -> MatchedLesions:
+    """Tell found, missed and false lesions apart."""
+    if matching.by == "overlap":
+        found = (parts.covered > 0) & (parts.covered >= matching.min_overlap)
+        false = parts.touching == 0
+    else:
+        found, false = np.zeros(len(parts.reference_voxels), bool), np.ones(len(parts.predicted_voxels), bool)
+        partners = pair_one_to_one(parts, matching)
+        found[partners[:, 0]] = True
+        false[partners[:, 1]] = False
+    return MatchedLesions(
+        parts.reference_voxels * parts.voxel_mm3,
+        found,
+        parts.predicted_voxels * parts.voxel_mm3,
+        false,
+        int(np.count_nonzero(parts.touched > 1)),
+        int(np.count_nonzero(parts.touching > 1)),
+    )
+
+
 def score_lesions(
-    predicted: np.ndarray, reference: np.ndarray, matching: LesionMatching = USUAL_LESIONS
+    predicted: np.ndarray,
+    reference: np.ndarray,
+    matching: LesionMatching = USUAL_LESIONS,
+    spacing_mm: Spacing = (1.0, 1.0, 1.0),
 ) -> LesionScore:
     """Count the lesions found, missed and falsely predicted.
 
     Args:
         predicted: binary mask, (X, Y, Z).
         reference: binary mask, (X, Y, Z), on the same grid.
-        matching: what one lesion is, and how much of it must be covered.
+        matching: what one lesion is, and when it is found.
+        spacing_mm: size of a voxel along each axis; it counts where centres are compared.
 
     >>> reference = np.zeros((9, 1, 1), bool); reference[[1, 5]] = True
     >>> predicted = np.zeros((9, 1, 1), bool); predicted[[1, 8]] = True
     >>> score_lesions(predicted, reference)
     LesionScore(found=1, missed=1, false=1)
     """
-    check_masks(predicted, reference)
-    box = joint_box(predicted, reference) or (slice(0, 0),) * 3
-    predicted, reference = predicted[box], reference[box]
-    covered, lesions = _shared_fractions(reference, predicted, matching.connectivity)
-    touching, predictions = _shared_fractions(predicted, reference, matching.connectivity)
-    found = int(np.count_nonzero((covered > 0) & (covered >= matching.min_overlap)))
-    false = int(np.count_nonzero(touching == 0))
-    return LesionScore(found, lesions - found, false, predictions)
-
-
-def components(mask: np.ndarray, connectivity: Connectivity = CONNECTIVITY) -> tuple[np.ndarray, int]:
-    """Number the connected components of a mask (X, Y, Z) from 1; return them and how many there are.
-
-    One empty plane is added along each axis first: cc3d 4.1.1 reserves room for a fourth as many components as there
-    are voxels, which thin and small masks exceed ("maximum length exception"); with the planes an eighth suffices.
-    """
-    import cc3d
-
-    padded = np.pad(mask, ((0, 1), (0, 1), (0, 1)))
-    labelled, number = cc3d.connected_components(padded, connectivity=connectivity, return_N=True)
-    return labelled[:-1, :-1, :-1], int(number)
-
-
-def _shared_fractions(mask: np.ndarray, other: np.ndarray, connectivity: Connectivity) -> tuple[np.ndarray, int]:
-    """Return for each component of `mask` the fraction of it that `other` covers, and how many there are."""
-    inside = np.flatnonzero(mask)
-    if not inside.size:
-        return np.empty(0), 0
-    labelled, number = components(mask, connectivity)
-    owner = np.ravel(labelled)[inside]
-    sizes = np.bincount(owner, minlength=number + 1)[1:]
-    shared = np.bincount(owner[np.ravel(other)[inside]], minlength=number + 1)[1:]
-    return shared / sizes, number
+    return match_lesions(find_components(predicted, reference, spacing_mm, matching.connectivity), matching).score()

@@ -1,7 +1,7 @@
 """The metrics by name: each turns a `Comparison` of one structure into one number, NaN where it is undefined.
 
-How each is defined, and what empty masks give, stands with `Counts`, `LesionScore`, and in `surface.py` and
-`surfels.py`.
+How each is defined, and what empty masks give, stands with `Counts` and in `surface.py` and `surfels.py`. The metrics
+of lesions are in `lesion_metrics.py`, those of probabilities in `calibration.py`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ import numpy as np
 
 from neuraxis.evaluation import surface
 from neuraxis.evaluation.boxes import flat_axes, joint_box
+from neuraxis.evaluation.calibration import Reliability
+from neuraxis.evaluation.components import Components, find_components
 from neuraxis.evaluation.distances import Spacing, SurfaceDistances
-from neuraxis.evaluation.lesions import LesionScore, score_lesions
+from neuraxis.evaluation.lesions import LesionScore, MatchedLesions, match_lesions
 from neuraxis.evaluation.overlap import Counts, check_masks, count_voxels, ratio
+from neuraxis.evaluation.panoptic import PanopticScore, panoptic_score
 from neuraxis.evaluation.rules import USUAL, ScoringRules
 from neuraxis.evaluation.surfels import surfel_distances
 
@@ -29,10 +32,18 @@ class Scan:
     Attributes:
         voxels: number of voxels that are scored.
         flat: axes along which it has one voxel only, where a structure has no surface.
+        diagonal_mm: distance of its farthest corners; NaN where that is not known.
     """
 
     voxels: int
     flat: Collection[int] = ()
+    diagonal_mm: float = math.nan
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], spacing_mm: Spacing) -> Scan:
+        """Describe a whole scan."""
+        diagonal = math.sqrt(sum((count * size) ** 2 for count, size in zip(shape, spacing_mm, strict=True)))
+        return cls(math.prod(shape), flat_axes(shape), diagonal)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +55,9 @@ class Comparison:
         reference: the same of the reference.
         spacing_mm: size of a voxel along each axis.
         scan: what is known of the whole scan.
-        rules: tolerances and the matching of lesions.
+        rules: tolerances, the matching of lesions, and what empty masks count as.
+        reliability: how probabilities agree with the reference; None without probabilities, and where there is neither
+            prediction nor reference.
     """
 
     predicted: np.ndarray
@@ -52,6 +65,7 @@ class Comparison:
     spacing_mm: Spacing
     scan: Scan
     rules: ScoringRules = USUAL
+    reliability: Reliability | None = None
 
     @classmethod
     def of(
@@ -64,7 +78,7 @@ class Comparison:
     ) -> Comparison:
         """Compare two masks, bool (X, Y, Z); `scan` tells of the whole scan where the masks are cut out of it."""
         check_masks(predicted, reference)
-        scan = scan or Scan(predicted.size, flat_axes(predicted.shape))
+        scan = scan or Scan.of(predicted.shape, spacing_mm)
         box = joint_box(predicted, reference) or (slice(0, 0),) * 3
         cut, wanted = np.ascontiguousarray(predicted[box]), np.ascontiguousarray(reference[box])
         return cls(cut, wanted, spacing_mm, scan, rules)
@@ -75,9 +89,24 @@ class Comparison:
         return count_voxels(self.predicted, self.reference, self.scan.voxels)
 
     @cached_property
+    def components(self) -> Components:
+        """The connected components of both masks and what they share."""
+        return find_components(self.predicted, self.reference, self.spacing_mm, self.rules.lesions.connectivity)
+
+    @cached_property
+    def matched(self) -> MatchedLesions:
+        """Each lesion, and whether it was found; each predicted one, and whether it is false."""
+        return match_lesions(self.components, self.rules.lesions)
+
+    @cached_property
     def lesions(self) -> LesionScore:
         """Lesions found, missed and false."""
-        return score_lesions(self.predicted, self.reference, self.rules.lesions)
+        return self.matched.score()
+
+    @cached_property
+    def panoptic(self) -> PanopticScore:
+        """Pairs of lesions of an IoU above one half."""
+        return panoptic_score(self.components)
 
     @cached_property
     def surfaces(self) -> SurfaceDistances:
@@ -170,38 +199,3 @@ def volume_error_ml(pair: Comparison) -> float:
 def volume_error_percent(pair: Comparison) -> float:
     """Return the volume error in percent of the reference, -100 and up; NaN where the reference is empty."""
     return 100 * ratio(pair.counts.predicted - pair.counts.reference, pair.counts.reference)
-
-
-def lesions_reference(pair: Comparison) -> float:
-    """Return the number of lesions of the reference."""
-    return float(pair.lesions.reference)
-
-
-def lesions_predicted(pair: Comparison) -> float:
-    """Return the number of lesions of the prediction."""
-    return float(pair.lesions.predicted)
-
-
-def lesions_found(pair: Comparison) -> float:
-    """Return the number of reference lesions of which the prediction covers enough."""
-    return float(pair.lesions.found)
-
-
-def lesions_false(pair: Comparison) -> float:
-    """Return the number of predicted lesions that touch no reference lesion."""
-    return float(pair.lesions.false)
-
-
-def lesion_recall(pair: Comparison) -> float:
-    """Return the found part of the reference's lesions, 0 to 1; NaN where it has none."""
-    return pair.lesions.recall
-
-
-def lesion_false_discovery(pair: Comparison) -> float:
-    """Return the false part of the predicted lesions, 0 to 1; NaN where none is predicted."""
-    return pair.lesions.false_discovery
-
-
-def lesion_f1(pair: Comparison) -> float:
-    """Return the lesion-wise F1, 0 to 1; NaN where both masks are empty, 0 where one is."""
-    return pair.lesions.f1

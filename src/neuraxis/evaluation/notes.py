@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from neuraxis.evaluation.catalog import metric_of
-from neuraxis.evaluation.rules import USUAL_LESIONS, LesionMatching
+from neuraxis.evaluation.calibration import BINS, MARGIN_MM
+from neuraxis.evaluation.catalog import WITH_PROBABILITY, WITH_SIZE, metric_of
+from neuraxis.evaluation.rules import EMPTY_RULES, USUAL, ScoringRules
 from neuraxis.evaluation.statistics import MIN_PATIENTS, RESAMPLES
 
 if TYPE_CHECKING:
@@ -16,11 +17,15 @@ if TYPE_CHECKING:
 _NAMED = 5
 _RULES = (
     (
-        ("dice", "iou", "surface_dice", "surface_dice_voxels", "lesion_f1"),
+        ("dice", "iou", "surface_dice", "surface_dice_voxels", "lesion_f1", "panoptic_quality", "recognition_quality"),
         "undefined where reference and prediction are both empty, 0 where only one of them is",
         "with empty reference and empty prediction",
     ),
-    (("precision", "lesion_false_discovery"), "undefined where the prediction is empty", "with empty prediction"),
+    (
+        ("precision", "lesion_precision", "lesion_false_discovery"),
+        "undefined where the prediction is empty",
+        "with empty prediction",
+    ),
     (
         ("recall", "lesion_recall", "volume_error_percent"),
         "undefined where the reference is empty",
@@ -32,8 +37,20 @@ _RULES = (
         "undefined where reference or prediction is empty",
         "with empty reference or prediction",
     ),
+    (
+        ("segmentation_quality",),
+        "undefined where no lesion is paired by an IoU above one half",
+        "without such a pair",
+    ),
+    (
+        WITH_PROBABILITY,
+        "undefined without probabilities, and where reference and prediction are both empty",
+        "without probabilities, or with empty reference and empty prediction,",
+    ),
 )
-_LESIONS = ("lesions_found", "lesions_false", "lesion_recall", "lesion_false_discovery", "lesion_f1")
+_LESIONS = (
+    "lesions_found", "lesions_false", "lesion_recall", "lesion_precision", "lesion_false_discovery", "lesion_f1"
+)  # fmt: skip
 _MEANINGS = (
     (
         ("hd95_mm",),
@@ -45,7 +62,20 @@ _MEANINGS = (
         "surface_dice: part of both surfaces, by area, that lies within the tolerance of the other (as DeepMind's "
         "surface-distance defines it); surface_dice_voxels counts surface voxels instead (as MONAI does).",
     ),
-    (_LESIONS, "lesions: {lesions}, false where no reference lesion is touched."),
+    (_LESIONS, "lesions: {lesions}."),
+    (
+        ("panoptic_quality", "recognition_quality", "segmentation_quality"),
+        "panoptic quality: lesions are paired where their IoU exceeds one half, whatever the matching above.",
+    ),
+    (
+        WITH_SIZE,
+        "Columns by size part lesions by their own volume, predicted ones by theirs; they are undefined where there is "
+        "none of that size, and n says in how many cases there is one.",
+    ),
+    (
+        WITH_PROBABILITY,
+        f"ece, brier: of the box of reference and prediction with {MARGIN_MM:g} mm around it; {BINS} bins.",
+    ),
     (
         ("volume_error_ml", "volume_error_percent"),
         "volume errors: predicted less reference; above 0 where too much is predicted.",
@@ -53,22 +83,32 @@ _MEANINGS = (
 )
 
 
-def notes_of(rows: Sequence[Score], columns: Sequence[str], lesions: LesionMatching = USUAL_LESIONS) -> tuple[str, ...]:
+def notes_of(rows: Sequence[Score], columns: Sequence[str], rules: ScoringRules = USUAL) -> tuple[str, ...]:
     """Return what a reader of the table must know: n, the rule for empty cases, what was left out, definitions."""
     notes = [_who(rows)]
     metric = {column: metric_of(column)[0] for column in columns}
-    ruled: set[str] = set()
+    if rules.empty != "undefined":
+        notes.append(f"Empty masks are counted as '{rules.empty}': {EMPTY_RULES[rules.empty]}.")
+    ruled = {column for column in columns if metric[column] in WITH_SIZE}
     for names, rule, which in _RULES:
         present = [column for name in names for column in columns if metric[column] == name]
-        if present:
-            notes.append(f"{', '.join(present)}: {rule}. {_left_out(rows, present, which)}")
+        if present and (rules.empty == "undefined" or _undefined(rows, present)):
+            said = f"{rule}. " if rules.empty == "undefined" else ""
+            notes.append(f"{', '.join(present)}: {said}{_left_out(rows, present, which)}")
         ruled.update(present)
     for column in columns:
         if column not in ruled and _undefined(rows, [column]):
             notes.append(f"{column}: {_left_out(rows, [column], 'where it is undefined')}")
     shown = set(metric.values())
+    lesions = rules.lesions
     notes.extend(meaning.format(lesions=lesions) for names, meaning in _MEANINGS if shown.intersection(names))
     return tuple(notes)
+
+
+def left_out_on_purpose(cases: Sequence[str], scored: int) -> str:
+    """Say which cases were left out on purpose; all of them are named."""
+    whole = scored + len(cases)
+    return f"Left out on purpose: {len(cases)} of {_plural(whole, 'case')} ({', '.join(cases)})."
 
 
 def _who(rows: Sequence[Score]) -> str:

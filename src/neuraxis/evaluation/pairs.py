@@ -37,16 +37,20 @@ class Pair:
         return self.reference.label
 
 
-def find_pairs(predictions: Path, references: Path | Dataset, cases: Sequence[str] | None = None) -> tuple[Pair, ...]:
+def find_pairs(
+    predictions: Path, references: Path | Dataset, cases: Sequence[str] | None = None, exclude: Sequence[str] = ()
+) -> tuple[Pair, ...]:
     """Match predictions with references, sorted by case id.
 
     Args:
         predictions: a folder of label maps, or one label map.
         references: a folder of label maps, one label map, or a dataset, whose labelled cases count.
         cases: score these only (such as one fold); none given: all.
+        exclude: ids of cases to leave out, whether they have a partner or not.
 
     Raises:
-        DataError: a prediction or a reference lacks its partner, or there are two; all of them are named.
+        DataError: a prediction or a reference lacks its partner, or there are two; all of them are named. A case to
+            leave out is not there, or none is left.
     """
     if isinstance(references, Path) and references.is_file() and predictions.is_file():
         return (Pair(_case_of(references), predictions),)
@@ -58,6 +62,11 @@ def find_pairs(predictions: Path, references: Path | Dataset, cases: Sequence[st
     if predictions.is_file():
         known = {id: case for id, case in known.items() if id in found}
     where = references.root if isinstance(references, Dataset) else references
+    _refuse("Cases to leave out are not there", set(exclude) - set(known) - set(found), "Mend the list of cases.")
+    known = {id: case for id, case in known.items() if id not in exclude}
+    found = {id: path for id, path in found.items() if id not in exclude}
+    if exclude and not known:
+        raise DataError(f"{where}: every case is to be left out. Leave fewer out.")
     missing, extra = set(known) - set(found), set(found) - set(known)
     if cases is not None:
         extra = set()

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from neuraxis.evaluation import notes as rules
-from neuraxis.evaluation import tables
+from neuraxis.evaluation import notes, tables
+from neuraxis.evaluation.calibration import Reliability
 from neuraxis.evaluation.overlap import Counts
-from neuraxis.evaluation.rules import USUAL_LESIONS, LesionMatching
+from neuraxis.evaluation.rules import USUAL, ScoringRules
 from neuraxis.evaluation.statistics import Summary, mean_of, summarise, summarise_structures
 
 
@@ -39,6 +39,7 @@ class Score:
         numbers: the label numbers that make up the structure.
         prediction_file: what was scored.
         reference_file: against what.
+        reliability: how its probabilities agree with the reference; None without any.
     """
 
     case: str
@@ -50,6 +51,7 @@ class Score:
     numbers: tuple[int, ...] = ()
     prediction_file: str = ""
     reference_file: str = ""
+    reliability: Reliability | None = None
 
     @property
     def patient(self) -> str:
@@ -66,14 +68,16 @@ class Scores:
         metrics: names of the columns, in order.
         notes: n, the rules for empty cases and how often they applied, definitions.
         selected_on_these_cases: whether these cases chose anything of the model (checkpoint, stopping, threshold).
-        lesions: how lesions were told apart and matched.
+        rules: by which masks were compared.
+        left_out: ids of cases that were left out on purpose; the notes name them.
     """
 
     rows: tuple[Score, ...]
     metrics: tuple[str, ...]
     notes: tuple[str, ...] = ()
     selected_on_these_cases: bool = False
-    lesions: LesionMatching = USUAL_LESIONS
+    rules: ScoringRules = USUAL
+    left_out: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -81,15 +85,18 @@ class Scores:
         rows: Iterable[Score],
         selected_on_these_cases: bool = False,
         further_notes: Sequence[str] = (),
-        lesions: LesionMatching = USUAL_LESIONS,
+        rules: ScoringRules = USUAL,
+        left_out: Sequence[str] = (),
     ) -> Scores:
         """Gather rows into a table and write its notes."""
         rows = tuple(rows)
         metrics = tuple(dict.fromkeys(name for row in rows for name in row.values))
-        notes = [*rules.notes_of(rows, metrics, lesions), *further_notes]
+        said = [*notes.notes_of(rows, metrics, rules), *further_notes]
         if selected_on_these_cases:
-            notes.insert(0, "Selected on these cases: the scores are too good for new ones.")
-        return cls(rows, metrics, tuple(notes), selected_on_these_cases, lesions)
+            said.insert(0, "Selected on these cases: the scores are too good for new ones.")
+        if left_out:
+            said.insert(0, notes.left_out_on_purpose(left_out, len({row.case for row in rows})))
+        return cls(rows, metrics, tuple(said), selected_on_these_cases, rules, tuple(left_out))
 
     def structures(self) -> tuple[str, ...]:
         """Return the names of the structures, in the order of their first rows."""
@@ -140,7 +147,8 @@ class Scores:
         """Write a row for each case and structure: case, subject, site, structure, the metrics, the counts behind.
 
         Undefined values are empty cells; numbers are written so that `read_csv` gives exactly the same. How lesions
-        were matched is a column where it is not the usual way.
+        were matched and empty masks counted, and which cases were left out on purpose, are columns where there is
+        something unusual to say.
 
         Raises:
             UsageError: the file exists and `overwrite` is false.
@@ -154,8 +162,8 @@ class Scores:
         Raises:
             DataError: the file is missing or is no such table.
         """
-        rows, selected, lesions = tables.read(Path(path))
-        return cls.of([Score(**fields) for fields in rows], selected, lesions=lesions)
+        rows, made = tables.read(Path(path))
+        return cls.of([Score(**fields) for fields in rows], **made)
 
     def nnunet_summary(self) -> dict[str, Any]:
         """Return the table with the keys of nnU-Net's `summary.json`, its label numbers as keys.

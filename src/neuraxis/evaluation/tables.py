@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -11,7 +12,7 @@ import numpy as np
 
 from neuraxis.errors import DataError
 from neuraxis.evaluation.overlap import Counts
-from neuraxis.evaluation.rules import USUAL_LESIONS, Connectivity, LesionMatching
+from neuraxis.evaluation.rules import USUAL, USUAL_LESIONS, EmptyRule, LesionMatching, ScoringRules
 from neuraxis.evaluation.statistics import mean_of
 from neuraxis.files import write_csv
 
@@ -23,14 +24,23 @@ _COUNTS = ("true_positives", "false_positives", "false_negatives", "true_negativ
 _FILES = ("prediction_file", "reference_file")
 _NUMBERS = "label_numbers"
 _SELECTED = "selected_on_these_cases"
-_MATCHING = ("lesion_min_overlap", "lesion_connectivity")
+_LEFT_OUT = "left_out"
+_EMPTY = "empty_masks"
+_MATCHING = {
+    "lesion_min_overlap": "min_overlap",
+    "lesion_connectivity": "connectivity",
+    "lesion_match": "by",
+    "lesion_min_iou": "min_iou",
+    "lesion_max_distance_mm": "max_distance_mm",
+    "lesion_pairing": "pairing",
+}
+_SIZES = "lesion_sizes_mm3"
+_RULES = (_SELECTED, _LEFT_OUT, _EMPTY, _SIZES, *_MATCHING)
 
 
 def write(path: Path, scores: Scores, overwrite: bool) -> None:
     """Write the CSV of `Scores.write_csv`."""
-    rules = {_SELECTED: "yes"} if scores.selected_on_these_cases else {}
-    if scores.lesions != USUAL_LESIONS:
-        rules |= dict(zip(_MATCHING, (repr(scores.lesions.min_overlap), str(scores.lesions.connectivity)), strict=True))
+    rules = _unusual(scores)
     lines = []
     for row in scores.rows:
         values = [_cell(row.values.get(metric, math.nan)) for metric in scores.metrics]
@@ -42,8 +52,8 @@ def write(path: Path, scores: Scores, overwrite: bool) -> None:
     write_csv(path, [*_WHO, *scores.metrics, *_COUNTS, _NUMBERS, *_FILES, *rules], lines, overwrite)
 
 
-def read(path: Path) -> tuple[list[dict[str, Any]], bool, LesionMatching]:
-    """Read the fields of each row of `Scores.write_csv`, whether the cases were selected on, how lesions were matched.
+def read(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Read the fields of each row of `Scores.write_csv`, and how the table was made, as `Scores.of` takes it.
 
     Raises:
         DataError: the file is missing or is no such table.
@@ -58,9 +68,12 @@ def read(path: Path) -> tuple[list[dict[str, Any]], bool, LesionMatching]:
     missing = [name for name in _WHO if name not in columns]
     if missing:
         raise DataError(f"{path}: has no column '{missing[0]}'. Needed is a scores.csv as `evaluate` writes it.")
-    metrics = [name for name in columns if name not in {*_WHO, *_COUNTS, *_FILES, _NUMBERS, _SELECTED, *_MATCHING}]
+    metrics = [name for name in columns if name not in {*_WHO, *_COUNTS, *_FILES, _NUMBERS, *_RULES}]
     rows = [_fields(path, number, line, metrics) for number, line in enumerate(lines, start=2)]
-    return rows, any(line.get(_SELECTED) == "yes" for line in lines), _matching(path, lines)
+    try:
+        return rows, _rules(lines[0] if lines else {})
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{path}: line 2 tells no rules of scoring ({error}). Write the table again.") from error
 
 
 def nnunet_summary(scores: Scores) -> dict[str, Any]:
@@ -108,15 +121,40 @@ def _cell(value: float) -> str:
     return "" if math.isnan(value) else repr(float(value))
 
 
-def _matching(path: Path, lines: list[dict[str, str]]) -> LesionMatching:
-    """Return how lesions were matched, as the first row says it; the usual way where it says nothing."""
-    overlap, connectivity = (lines[0].get(name) if lines else None for name in _MATCHING)
-    if not overlap or not connectivity:
-        return USUAL_LESIONS
-    try:
-        return LesionMatching(float(overlap), cast(Connectivity, int(connectivity)))
-    except ValueError as error:
-        raise DataError(f"{path}: line 2 tells no matching of lesions ({error}). Write the table again.") from error
+def _unusual(scores: Scores) -> dict[str, str]:
+    """Return the columns that say how the table was made, where that is not the usual way."""
+    rules, lesions = scores.rules, scores.rules.lesions
+    told = {_SELECTED: "yes"} if scores.selected_on_these_cases else {}
+    if scores.left_out:
+        told[_LEFT_OUT] = json.dumps(scores.left_out)
+    if rules.empty != USUAL.empty:
+        told[_EMPTY] = rules.empty
+    if rules.sizes_mm3 != USUAL.sizes_mm3:
+        told[_SIZES] = " ".join(map(repr, rules.sizes_mm3)) or "none"
+    if lesions != USUAL_LESIONS:
+        told |= {column: str(getattr(lesions, name)) for column, name in _MATCHING.items()}
+    return told
+
+
+def _rules(line: dict[str, str]) -> dict[str, Any]:
+    """Return what a row says of how the table was made; the usual way where it says nothing."""
+    told = {name: line.get(column) or "" for column, name in _MATCHING.items()}
+    numbers = {name: float(told[name]) for name in ("min_overlap", "min_iou", "max_distance_mm") if told[name]}
+    words = {name: told[name] for name in ("by", "pairing") if told[name]}
+    joined = {"connectivity": int(told["connectivity"])} if told["connectivity"] else {}
+    lesions = LesionMatching(**numbers, **words, **joined)  # type: ignore[arg-type]  # checked by the class
+    sizes = line.get(_SIZES) or ""
+    wanted = USUAL.sizes_mm3 if not sizes else tuple(float(part) for part in sizes.replace("none", "").split())
+    left_out = json.loads(line.get(_LEFT_OUT) or "[]")
+    if not isinstance(left_out, list):
+        raise ValueError(f"'{_LEFT_OUT}' is no list of cases")
+    return {
+        "selected_on_these_cases": line.get(_SELECTED) == "yes",
+        "left_out": tuple(map(str, left_out)),
+        "rules": ScoringRules(
+            lesions=lesions, sizes_mm3=wanted, empty=cast(EmptyRule, line.get(_EMPTY) or USUAL.empty)
+        ),
+    }
 
 
 def _fields(path: Path, number: int, line: dict[str, str], metrics: list[str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from neuraxis.dataset.labels import Labels
 from neuraxis.evaluation.boxes import bounding_box, flat_axes
-from neuraxis.evaluation.lesions import components
+from neuraxis.evaluation.components import components
 from neuraxis.recipe.postprocessing.rules import PostprocessingRecipe
 
 ROUNDING = 1e-6

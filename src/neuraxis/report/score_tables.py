@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from neuraxis.evaluation.catalog import METRICS, metric_of
+from neuraxis.evaluation.catalog import METRICS, metric_of, size_of
 from neuraxis.evaluation.scores import Scores
 from neuraxis.evaluation.statistics import MIN_PATIENTS, Summary
 from neuraxis.report.curves import in_words
@@ -45,6 +45,7 @@ class Term:
 
 
 _SHARE = (0.0, 1.0)
+_OF_LESIONS = ("lesion", "panoptic", "recognition", "segmentation")
 TERMS = {
     "dice": Term("Dice", "", 3, _SHARE, plotted=True, main=True),
     "iou": Term("IoU", "", 3, _SHARE),
@@ -64,14 +65,25 @@ TERMS = {
     "lesions_predicted": Term("Lesions predicted", "", 0),
     "lesions_found": Term("Lesions found", "", 0, main=True),
     "lesions_false": Term("Lesions false", "", 0, main=True),
+    "lesions_split": Term("Lesions split", "", 0),
+    "lesions_merged": Term("Lesions merged", "", 0),
     "lesion_recall": Term("Lesion recall", "", 3, _SHARE),
+    "lesion_precision": Term("Lesion precision", "", 3, _SHARE),
     "lesion_false_discovery": Term("Lesion false discovery", "", 3, _SHARE),
     "lesion_f1": Term("Lesion F1", "", 3, _SHARE, plotted=True, main=True),
+    "panoptic_quality": Term("Panoptic quality", "", 3, _SHARE),
+    "recognition_quality": Term("Recognition quality", "", 3, _SHARE),
+    "segmentation_quality": Term("Segmentation quality", "", 3, _SHARE),
+    "ece": Term("ECE", "", 4, _SHARE, plotted=True),
+    "brier": Term("Brier score", "", 4, _SHARE, plotted=True),
 }
 
 
 def term(column: str) -> Term:
     """Return how a metric is written; one that is not known here is drawn and shown under its own name."""
+    if size := size_of(column):
+        whole = TERMS[metric_of(column)[0].removesuffix("_by_size")]
+        return replace(whole, name=f"{whole.name}, {size}", plotted=False, main=False)
     metric, tolerance_mm = metric_of(column)
     known = TERMS.get(metric) or Term(in_words(metric), plotted=True, main=True)
     return known if tolerance_mm is None else replace(known, name=f"{known.name}, {tolerance_mm:g} mm")
@@ -94,7 +106,7 @@ def shown_metrics(scores: Scores) -> tuple[str, ...]:
     first: dict[str, str] = {}
     for name in scores.metrics:
         first.setdefault(metric_of(name)[0], name)
-    return tuple(name for name in first.values() if lesions or not name.startswith("lesion"))
+    return tuple(name for name in first.values() if lesions or not name.startswith(_OF_LESIONS))
 
 
 def verdict(scores: Scores) -> Markup:

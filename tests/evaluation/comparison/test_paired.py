@@ -111,7 +111,8 @@ def test_mid_ranks_are_scipys() -> None:
 
 def test_every_metric_but_plain_sizes_and_counts_says_what_is_better() -> None:
     unknown = {name for name in metric_names() if better(name) is None}
-    assert unknown == {"volume_ml_reference", "volume_ml_predicted", "lesions_reference", "lesions_predicted"}
+    counts = {f"lesions_{name}_by_size" for name in ("reference", "predicted", "found", "false")}
+    assert unknown == counts | {"volume_ml_reference", "volume_ml_predicted", "lesions_reference", "lesions_predicted"}
     assert (better("hd95_mm"), better("volume_error_ml")) == ("lower", "nearer 0")
 
 

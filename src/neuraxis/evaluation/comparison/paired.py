@@ -23,9 +23,13 @@ Better = Literal["higher", "lower", "nearer 0"]
 _BETTER: dict[Better, frozenset[str]] = {
     "higher": frozenset(
         {"dice", "iou", "precision", "recall", "specificity", "surface_dice", "surface_dice_voxels", "lesions_found",
-         "lesion_recall", "lesion_f1"}
+         "lesion_recall", "lesion_precision", "lesion_f1", "panoptic_quality", "recognition_quality",
+         "segmentation_quality", "lesion_recall_by_size", "lesion_precision_by_size", "lesion_f1_by_size"}
     ),
-    "lower": frozenset({"hd95_mm", "hd100_mm", "assd_mm", "lesions_false", "lesion_false_discovery"}),
+    "lower": frozenset(
+        {"hd95_mm", "hd100_mm", "assd_mm", "lesions_false", "lesions_split", "lesions_merged", "lesion_false_discovery",
+         "lesion_false_discovery_by_size", "ece", "brier"}
+    ),
     "nearer 0": frozenset({"volume_error_ml", "volume_error_percent"}),
 }  # fmt: skip
 

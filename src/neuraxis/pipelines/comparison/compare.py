@@ -15,6 +15,7 @@ from neuraxis.errors import DataError, NeuraxisError, UsageError
 from neuraxis.evaluation.catalog import columns
 from neuraxis.evaluation.comparison.side_by_side import Entry, SideBySide, compare_scores
 from neuraxis.evaluation.evaluate import EvaluateOptions, evaluate, open_references
+from neuraxis.evaluation.notes import left_out_on_purpose
 from neuraxis.evaluation.pairs import predicted_cases, reference_cases
 from neuraxis.evaluation.scores import Score, Scores
 from neuraxis.files import refuse_existing, write_json, write_text
@@ -82,13 +83,13 @@ def compare(
     if len(sources) < 2:
         given = "1 entry is" if sources else "0 entries are"
         raise UsageError(f"{given} named. A comparison needs two: NAME=PATH OTHER=PATH.")
-    columns(options.scoring.metrics, options.scoring.rules.tolerances_mm)
+    columns(options.scoring.metrics, options.scoring.rules)
     place = _place(into, sources, options.overwrite)
     known = data_of_runs(sources) if references is None else open_references(references)
     models = {source.name: source.bundle() for source in sources}
     scans = {source.name: fitting_scans(source.name, model, known)
              for source in sources if source.kind == "bundle" and (model := models[source.name])}  # fmt: skip
-    chosen = choose_cases(sources, known, options.common)
+    chosen = choose_cases(sources, known, options.common, options.scoring.exclude)
     scored, notes = [], list(chosen.notes)
     for source in sources:
         model, seconds, folders = models[source.name], None, source.folders
@@ -106,20 +107,27 @@ def compare(
     return found
 
 
-def choose_cases(sources: Sequence[Source], references: Path | Dataset, common: bool) -> Chosen:
+def choose_cases(
+    sources: Sequence[Source], references: Path | Dataset, common: bool, exclude: Sequence[str] = ()
+) -> Chosen:
     """Return the cases to compare: all references, or where there are runs, those that they held out.
 
     Args:
         sources: the entries.
         references: what they are scored against.
         common: whether the cases that all entries share are enough.
+        exclude: ids of cases to leave out.
 
     Raises:
-        DataError: an entry lacks a case, or has one without a reference; or no case is shared.
+        DataError: a case to leave out is not there; an entry lacks a case, or has one without a reference; or
+            no case is shared.
     """
-    known = reference_cases(references)
-    held = {source.name: _predicted(source, known) for source in sources if source.kind != "bundle"}
+    known, out = reference_cases(references), frozenset(exclude)
+    if strange := out - known:
+        raise DataError(f"Cases to leave out are not there: {_listed(strange)}. Mend the list of cases.")
+    held = {source.name: _predicted(source, known) - out for source in sources if source.kind != "bundle"}
     runs = {source.name: source.label for source in sources if source.kind == "run"}
+    known -= out
     wanted = known.intersection(*[frozenset[str]().union(*(held[name] for name in runs))]) if runs else known
     where = references.root if isinstance(references, Dataset) else references
     complaints = []
@@ -140,6 +148,8 @@ def choose_cases(sources: Sequence[Source], references: Path | Dataset, common: 
     if len(wanted) < len(known) and runs:
         said = " and ".join(runs.values())
         notes.append(f"{len(wanted)} of {len(known)} references are compared: those of cases that {said} held out.")
+    if out:
+        notes.insert(0, left_out_on_purpose(sorted(out), len(wanted)))
     return Chosen(tuple(sorted(wanted)), tuple(notes))
 
 
@@ -163,7 +173,7 @@ def score_folders(
             here = sorted(open_cases & predicted_cases(folder, known))
             open_cases -= set(here)
             if here:
-                scores = evaluate(folder, references, progress, replace(options, cases=tuple(here)))
+                scores = evaluate(folder, references, progress, replace(options, cases=tuple(here), exclude=()))
                 rows += scores.rows
                 notes |= dict.fromkeys(scores.notes)
     except DataError as error:
@@ -171,7 +181,7 @@ def score_folders(
     if len(folders) > 1:
         rows.sort(key=lambda row: row.case)
     chose = source.kind == "run" and _selected(source.path)
-    return Scores.of(rows, chose, _derived(tuple(notes)), options.rules.lesions)
+    return Scores.of(rows, chose, _derived(tuple(notes)), options.rules)
 
 
 def refuse_other_structures(entries: Sequence[Entry]) -> None:
@@ -235,7 +245,7 @@ def _selected(run: Path) -> bool:
 
 def _derived(notes: Sequence[str]) -> list[str]:
     """Return of an evaluation's notes those that are not written anew from its rows."""
-    return [note for note in notes if note.startswith(("The structures are", "Each case counts as"))]
+    return [note for note in notes if note.startswith(("The structures are", "Regions: ", "Each case counts as"))]
 
 
 def whether_trained(name: str, bundle: ModelBundle, dataset: Dataset | Path, cases: Sequence[str]) -> str:

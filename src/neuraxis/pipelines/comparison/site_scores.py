@@ -108,7 +108,7 @@ def plan_scores(wish: Wish, data: Sequence[Data], placed: Sequence[Placed], into
     sources = read_sources(wish.entries, wish.oracles)
     if not sources:
         return ()
-    columns(wish.scoring.metrics, wish.scoring.rules.tolerances_mm)
+    columns(wish.scoring.metrics, wish.scoring.rules)
     named = [_references(data, placed, prefixed) for prefixed in (False, True)]
     plans = []
     for source in sources:

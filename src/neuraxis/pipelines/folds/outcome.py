@@ -50,7 +50,7 @@ def gather_scores(folders: Sequence[Path]) -> Scores:
     notes = [OUT_OF_FOLD, NOT_SCORED]
     if all(row.patient == row.case for row in rows):
         notes.append("Each case counts as its own patient.")
-    return Scores.of(rows, any(part.selected_on_these_cases for part in parts), notes, parts[0].lesions)
+    return Scores.of(rows, any(part.selected_on_these_cases for part in parts), notes, parts[0].rules)
 
 
 def bundle_folds(run: RunFolder, folders: Sequence[Path], scores: Scores) -> Path:
