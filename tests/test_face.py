@@ -20,12 +20,15 @@ NAMES = {
     "choose", "compare", "convert", "domain_shift", "transfer",
     "read_volume", "open_bundle", "list_choices", "examine_machine", "run_demo",
     "export_bundle", "import_bundle", "list_bundles", "pull_bundle", "cite_bundle", "quantise_bundle",
-    "list_runs", "stop_run",
+    "list_runs", "make_phantoms", "stop_run",
     # types
     "Case", "ChooseOptions", "CompareOptions", "ConvertOptions", "Dataset", "Finding", "FitResult", "Grid", "Labels",
     "ModelBundle",
     "Plan", "Prediction", "Predictor", "PredictorOptions", "QuantiseOptions", "Recipe", "RunState", "Scores",
     "SegmentOptions", "ShiftOptions", "TransferOptions", "Volume",
+    "Case", "ChooseOptions", "CompareOptions", "Dataset", "Finding", "FitResult", "Grid", "Labels",
+    "MakeOptions", "ModelBundle", "Plan", "Prediction", "Predictor", "PredictorOptions", "QuantiseOptions",
+    "Recipe", "RunState", "Scores", "SegmentOptions", "ShiftOptions", "TransferOptions", "Volume",
     # errors
     "BundleError", "DataError", "MissingExtra", "NeuraxisError", "QualityFlag", "RecipeError", "ResourceError",
     "UnknownName", "UsageError",
@@ -80,5 +83,5 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 
 def test_every_verb_of_the_command_line_has_its_function() -> None:
     other_names = {"bundle": "open_bundle", "catalog": "list_choices", "doctor": "examine_machine", "demo": "run_demo"}
-    other_names |= {"run": "list_runs"}
+    other_names |= {"run": "list_runs", "dataset": "make_phantoms"}
     assert {other_names.get(verb, verb) for verb in main.VERBS} <= NAMES

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from neuraxis.dataset.dataset import Dataset
     from neuraxis.dataset.labels import Labels
     from neuraxis.dataset.layouts.recognise import open_dataset
+    from neuraxis.dataset.phantoms.kind import MakeOptions
+    from neuraxis.dataset.phantoms.make import make_phantoms
     from neuraxis.dataset.prediction import Prediction
     from neuraxis.errors import (
         BundleError,
@@ -76,6 +78,7 @@ else:
         "examine_machine": "neuraxis.pipelines.doctor",
         "export_bundle": "neuraxis.bundle.exports.exporting",
         "list_runs": "neuraxis.pipelines.runs.state",
+        "make_phantoms": "neuraxis.dataset.phantoms.make",
         "open_bundle": "neuraxis.bundle.bundle",
         "open_dataset": "neuraxis.dataset.layouts.recognise",
         "pull_bundle": "neuraxis.bundle.pull",
@@ -92,6 +95,7 @@ else:
         "FitResult": "neuraxis.pipelines.fit",
         "Grid": "neuraxis.volume.grid",
         "Labels": "neuraxis.dataset.labels",
+        "MakeOptions": "neuraxis.dataset.phantoms.kind",
         "ModelBundle": "neuraxis.bundle.bundle",
         "Plan": "neuraxis.recipe.planner",
         "Prediction": "neuraxis.dataset.prediction",
@@ -135,6 +139,7 @@ __all__ = [
     "FitResult",
     "Grid",
     "Labels",
+    "MakeOptions",
     "MissingExtra",
     "ModelBundle",
     "NeuraxisError",
@@ -170,6 +175,7 @@ __all__ = [
     "list_bundles",
     "list_choices",
     "list_runs",
+    "make_phantoms",
     "open_bundle",
     "open_dataset",
     "plan",

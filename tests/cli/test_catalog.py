@@ -11,7 +11,7 @@ from neuraxis.cli import main
 def test_all_kinds_are_listed_with_what_each_name_is(capsys) -> None:
     assert main.run(["catalog"]) == 0
     shown = capsys.readouterr().out
-    for kind in ("networks", "losses", "layouts", "recipes", "metrics", "runtimes", "augmentations"):
+    for kind in ("networks", "losses", "layouts", "phantoms", "recipes", "metrics", "runtimes", "augmentations"):
         assert f"{kind}\n  " in shown
     assert re.search(r"^  unet +plain U-Net", shown, re.MULTILINE)
     assert "(needs neuraxis[train])" in shown

@@ -55,8 +55,8 @@ def catalog(
         neuraxis catalog augmentations --picture sheet.png --scan T1.nii.gz
 
     Args:
-        kind: networks, losses, layouts, formats, recipes, metrics, runtimes,
-            augmentations or forms; all of them where left out.
+        kind: networks, losses, layouts, formats, phantoms, recipes, metrics,
+            runtimes, augmentations or forms; all of them where left out.
         sheet: a picture of the augmentations.
         output: how it is shown.
     """

@@ -41,6 +41,7 @@ VERBS = {
     "train": "neuraxis.cli.train:train",
     "choose": "neuraxis.cli.choose:choose",
     "run": "neuraxis.cli.run:run",
+    "dataset": "neuraxis.cli.dataset:dataset",
     "bundle": "neuraxis.cli.bundle:bundle",
     "catalog": "neuraxis.cli.catalog:catalog",
     "doctor": "neuraxis.cli.doctor:doctor",

@@ -292,7 +292,8 @@ def list_choices(kind: str = "") -> dict[str, dict[str, str]]:
     """Return kind to name to summary of what there is to choose from.
 
     Args:
-        kind: networks, losses, layouts, formats, recipes, metrics, runtimes, augmentations or forms; empty for all.
+        kind: networks, losses, layouts, formats, phantoms, recipes, metrics, runtimes, augmentations or forms; empty
+            for all.
 
     Raises:
         UnknownName: there is no such kind; the message offers the nearest.
@@ -301,6 +302,7 @@ def list_choices(kind: str = "") -> dict[str, dict[str, str]]:
     True
     """
     from neuraxis.dataset.layouts.catalog import LAYOUTS
+    from neuraxis.dataset.phantoms.catalog import PHANTOMS
     from neuraxis.evaluation.catalog import METRICS
     from neuraxis.inference.runtimes.catalog import RUNTIMES
     from neuraxis.losses.catalog import LOSSES
@@ -311,7 +313,7 @@ def list_choices(kind: str = "") -> dict[str, dict[str, str]]:
     from neuraxis.volume.formats.catalog import FORMATS
 
     tables = {"networks": NETWORKS, "losses": LOSSES, "layouts": LAYOUTS, "metrics": METRICS, "runtimes": RUNTIMES}
-    tables |= {"formats": FORMATS, "augmentations": AUGMENTATIONS}
+    tables |= {"formats": FORMATS, "phantoms": PHANTOMS, "augmentations": AUGMENTATIONS}
     kinds = {**{name: _summaries(table) for name, table in tables.items()}, "recipes": book()}
     kinds["forms"] = dict(sorted({**_summaries(FORMS), **FOLDERS}.items()))
     if kind and kind not in kinds:

@@ -8,7 +8,6 @@ import sys
 import numpy as np
 import pytest
 
-from neuraxis.dataset.phantoms.catalog import PHANTOMS
 from neuraxis.dataset.phantoms.lesions import LesionOptions
 from neuraxis.dataset.phantoms.ms_brain import PhantomOptions, make_phantom
 from neuraxis.dataset.phantoms.scanner import SITES
@@ -77,8 +76,3 @@ def test_the_whole_brain_is_in_the_picture(skull: bool) -> None:
         if not skull:
             assert not any(face.any() for face in faces)
         assert (image > 0).mean() > 0.2
-
-
-def test_the_catalog_knows_the_phantom() -> None:
-    assert PHANTOMS.names() == ("ms_brain",)
-    assert PHANTOMS.load("ms_brain") is make_phantom

@@ -16,7 +16,10 @@ LabelledImages = tuple[np.ndarray, np.ndarray]
 
 
 def threshold_scores(
-    training: Sequence[LabelledImages], unseen: Sequence[LabelledImages], steps: int = 400
+    training: Sequence[LabelledImages],
+    unseen: Sequence[LabelledImages],
+    steps: int = 400,
+    channels: Sequence[str] = CHANNELS,
 ) -> dict[str, float]:
     """Choose the best global threshold for each way on training scans; return its mean Dice on unseen ones.
 
@@ -24,12 +27,13 @@ def threshold_scores(
         training: pairs of images (C, X, Y, Z), 0 outside the brain, and label (X, Y, Z), 0 or 1.
         unseen: the same, of other subjects.
         steps: number of thresholds tried for each way, evenly spread over the range of the lesions' values.
+        channels: what the images are called.
 
     Returns:
         The way, such as "FLAIR above" or "T1 z-score below", to mean Dice in [0, 1].
     """
     found = {}
-    for index, channel in enumerate(CHANNELS[: training[0][0].shape[0]]):
+    for index, channel in enumerate(channels[: training[0][0].shape[0]]):
         for scaled in (False, True):
             learn = [_values(images[index], label, scaled) for images, label in training]
             check = [_values(images[index], label, scaled) for images, label in unseen]

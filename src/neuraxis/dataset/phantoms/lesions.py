@@ -15,9 +15,9 @@ from neuraxis.dataset.phantoms.brain import Brain
 
 KINDS = ("periventricular", "juxtacortical", "deep", "infratentorial")
 SMALLEST_MM3 = 3.0
-_SHARES = (0.36, 0.28, 0.30, 0.06)
-_MEDIAN_MM3 = (200.0, 60.0, 100.0, 60.0)
-_LARGEST_MM3 = 4000.0
+SHARES = (0.36, 0.28, 0.30, 0.06)
+MEDIAN_MM3 = (200.0, 60.0, 100.0, 60.0)
+LARGEST_MM3 = 4000.0
 
 
 @dataclass(frozen=True)
@@ -90,19 +90,19 @@ def plant_lesions(
     smallest = max(SMALLEST_MM3, 0.7 * float(spacing.prod()))
     room = 1 - brain.tissue("csf") - brain.tissue("plexus") - (1 - np.clip(brain.tissues.sum(axis=0), 0, 1))
     maps = [np.zeros(room.shape, np.float32) for _ in range(3)]
-    places = [np.flatnonzero(place) for place in _places(brain)]
+    places = [np.flatnonzero(place) for place in lesion_places(brain)]
     planted: list[Lesion] = []
     for _ in range(int(rng.integers(options.fewest, options.most, endpoint=True))):
-        kind = int(rng.choice(len(KINDS), p=_SHARES))
-        volume = _MEDIAN_MM3[kind] * options.size * float(np.exp(options.spread * rng.standard_normal()))
-        volume = min(max(volume, smallest), _LARGEST_MM3)
+        kind = int(rng.choice(len(KINDS), p=SHARES))
+        volume = MEDIAN_MM3[kind] * options.size * float(np.exp(options.spread * rng.standard_normal()))
+        volume = min(max(volume, smallest), LARGEST_MM3)
         brightness, darkness = float(rng.uniform(0.7, 1.2)), float(rng.uniform(0.6, 1.1))
         for _attempt in range(12):
             if not len(places[kind]):
                 break
             voxel = np.array(np.unravel_index(int(rng.choice(places[kind])), room.shape))
-            shape = _draw_shape(rng, brain, voxel, KINDS[kind])
-            found = _render(shape, voxel, spacing, volume)
+            shape = draw_shape(rng, brain, voxel, KINDS[kind])
+            found = render_lesion(shape, voxel, spacing, volume)
             volume *= 1.1
             if found is not None and _put(maps, found, room, smallest / float(spacing.prod()), (brightness, darkness)):
                 filled = float((found[1] * room[found[0]]).sum() * spacing.prod())
@@ -112,7 +112,7 @@ def plant_lesions(
     return Lesions(maps[0], maps[1], maps[2], tuple(planted))
 
 
-def _places(brain: Brain) -> tuple[np.ndarray, ...]:
+def lesion_places(brain: Brain) -> tuple[np.ndarray, ...]:
     """Return for each kind the voxels that may be a centre."""
     white = brain.tissue("white") > 0.95
     x, y, z = brain.points
@@ -126,7 +126,7 @@ def _places(brain: Brain) -> tuple[np.ndarray, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Shape:
+class LesionShape:
     """An ellipsoid with bumps: axes (3, 3) in rows, their relative lengths, and waves on the radius."""
 
     axes: np.ndarray
@@ -143,7 +143,8 @@ class _Shape:
         return np.asarray(length / (1 + np.float32(0.12) * bumps), np.float32)
 
 
-def _draw_shape(rng: np.random.Generator, brain: Brain, voxel: np.ndarray, kind: str) -> _Shape:
+def draw_shape(rng: np.random.Generator, brain: Brain, voxel: np.ndarray, kind: str) -> LesionShape:
+    """Draw a shape; what lies at a ventricle points away from it."""
     axes, _ = np.linalg.qr(rng.standard_normal((3, 3)))
     lengths = np.exp(rng.uniform(-0.3, 0.3, 3))
     if kind == "periventricular":
@@ -152,7 +153,7 @@ def _draw_shape(rng: np.random.Generator, brain: Brain, voxel: np.ndarray, kind:
         first = away / np.linalg.norm(away)
         axes, _ = np.linalg.qr(np.stack([first, axes[1], axes[2]], axis=1))
         axes, lengths = axes.T, np.array([1.45, 0.85, 0.85]) * np.exp(rng.uniform(-0.2, 0.2, 3))
-    return _Shape(
+    return LesionShape(
         axes, lengths / lengths.prod() ** (1 / 3), rng.standard_normal((4, 3)) * 2.2, rng.uniform(0, 2 * np.pi, 4)
     )
 
@@ -160,14 +161,23 @@ def _draw_shape(rng: np.random.Generator, brain: Brain, voxel: np.ndarray, kind:
 Found = tuple[tuple[slice, slice, slice], np.ndarray]
 
 
-def _render(shape: _Shape, voxel: np.ndarray, spacing: np.ndarray, volume_mm3: float) -> Found | None:
-    """Return the box and the filled fractions of a lesion of that volume centred on a voxel, by 4 x 4 x 4 samples."""
+def render_lesion(
+    shape: LesionShape,
+    voxel: np.ndarray,
+    spacing: np.ndarray,
+    volume_mm3: float,
+    beside_mm: Sequence[float] = (0.0, 0.0, 0.0),
+) -> Found | None:
+    """Return the box and the filled fractions of a lesion of that volume, by 4 x 4 x 4 samples.
+
+    Its centre lies `beside_mm` from that of a voxel. None where the box would be too small for it.
+    """
     radius = (volume_mm3 * 3 / (4 * np.pi)) ** (1 / 3)
     reach = np.ceil(radius * 1.6 * shape.lengths.max() / spacing).astype(int) + 1
     samples = 4 if volume_mm3 < 400 else 2
     offsets = [
-        ((np.arange((2 * r + 1) * samples) + 0.5) / samples - r - 0.5) * size
-        for r, size in zip(reach, spacing, strict=True)
+        ((np.arange((2 * r + 1) * samples) + 0.5) / samples - r - 0.5) * size - beside
+        for r, size, beside in zip(reach, spacing, beside_mm, strict=True)
     ]
     share = shape.radius_share(np.stack(np.meshgrid(*offsets, indexing="ij"), axis=-1).astype(np.float32))
     count = volume_mm3 / float(spacing.prod()) * samples**3

@@ -57,19 +57,19 @@ def make_phantom(site: Site, seed: int, subject: int, options: PhantomOptions | 
     """
     options = options or PhantomOptions()
     spacing = options.spacing_mm or site.spacing_mm
-    axes = _axes(spacing, options)
+    axes = head_axes(spacing, options)
     brain = grow_brain(axes, generator(seed, subject, _ANATOMY))
     lesions = plant_lesions(brain, axes, generator(seed, subject, _LESIONS), options.lesions)
     images = acquire(brain, lesions, axes, site, generator(seed, subject, _SCAN), options.skull)
     shape = images.shape[1:]
     origin = np.array([axis[0] for axis in axes])
-    stored = Stored.of(_stored_grid((shape[0], shape[1], shape[2]), spacing, origin, site))
+    stored = Stored.of(stored_grid((shape[0], shape[1], shape[2]), spacing, origin, site))
     name, grid = f"phantom {seed}/{subject} at {site.name}", stored.canonical_grid
     label = lesions.mask[None].astype(np.uint8)
     return Phantom(Volume(images, grid, stored, name), Volume(label, grid, stored, name), lesions.each)
 
 
-def _axes(spacing_mm: tuple[float, float, float], options: PhantomOptions) -> list[np.ndarray]:
+def head_axes(spacing_mm: tuple[float, float, float], options: PhantomOptions) -> list[np.ndarray]:
     """Return the voxel centres (mm) along the three axes of the head."""
     extent = [size + (_SKULL_MM if options.skull else 0) for size in _EXTENT_MM]
     shape = options.shape or [int(np.ceil(size / step)) for size, step in zip(extent, spacing_mm, strict=True)]
@@ -79,7 +79,7 @@ def _axes(spacing_mm: tuple[float, float, float], options: PhantomOptions) -> li
     ]
 
 
-def _stored_grid(
+def stored_grid(
     shape: tuple[int, int, int], spacing_mm: tuple[float, float, float], origin_mm: np.ndarray, site: Site
 ) -> Grid:
     """Return the grid that the site's files have: tilted about the left-right axis, axes ordered by its codes."""

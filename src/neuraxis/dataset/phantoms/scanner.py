@@ -13,10 +13,10 @@ import numpy as np
 from neuraxis.dataset.phantoms.brain import TISSUES, Brain
 from neuraxis.dataset.phantoms.fields import Field, fraction
 from neuraxis.dataset.phantoms.lesions import Lesions
-from neuraxis.dataset.phantoms.mimics import CHANNELS, add_mimics
+from neuraxis.dataset.phantoms.mimics import add_mimics
 
-# rows FLAIR, T1, T2; columns as TISSUES: csf, grey, white, deep grey, pallidum, plexus; white matter is 1
-_CONTRAST = np.array(
+# What each tissue gives; rows FLAIR, T1, T2; columns as TISSUES: csf, grey, white, deep grey, pallidum, plexus.
+CONTRAST = np.array(
     [[0.22, 1.22, 1.0, 1.12, 0.92, 1.75], [0.28, 0.72, 1.0, 0.84, 0.95, 0.70], [3.1, 1.40, 1.0, 1.22, 0.85, 2.2]],
     np.float32,
 )
@@ -67,7 +67,7 @@ def acquire(
     skull: bool = False,
 ) -> np.ndarray:
     """Scan a brain: return FLAIR, T1 and T2 as (3, X, Y, Z) int16; without a skull the background is 0."""
-    contrast = _CONTRAST ** np.array(site.contrast, np.float32)[:, None]
+    contrast = CONTRAST ** np.array(site.contrast, np.float32)[:, None]
     contrast = contrast * np.exp(rng.normal(0, 0.03, contrast.shape)).astype(np.float32)
     contrast[:, TISSUES.index("white")] = 1
     images = np.tensordot(contrast, brain.tissues, 1)
@@ -80,7 +80,7 @@ def acquire(
     if skull:
         _wrap(images, brain, axes)
     np.clip(images, 0, None, out=images)
-    seen = _receive(images, axes, site, rng)
+    seen = receive(images, axes, site.gain, site, rng)
     if not skull:
         seen = np.where(brain.surface_mm > 0, np.maximum(seen, 1), 0)
     return np.asarray(np.clip(np.rint(seen), 0, 32767), np.int16)
@@ -94,20 +94,30 @@ def _wrap(images: np.ndarray, brain: Brain, axes: Sequence[np.ndarray]) -> None:
     fluid = fraction(2.5 - away, voxel_mm)
     bone = fraction(8.5 - away, voxel_mm) - fluid
     scalp = fraction(14 - away, voxel_mm) - fluid - bone
-    for image, row, csf in zip(images, _SKULL, _CONTRAST[:, 0], strict=True):
+    for image, row, csf in zip(images, _SKULL, CONTRAST[:, 0], strict=True):
         image += outside * (csf * fluid + row[0] * bone + row[1] * scalp)
 
 
-def _receive(images: np.ndarray, axes: Sequence[np.ndarray], site: Site, rng: np.random.Generator) -> np.ndarray:
-    """Blur, weigh with the coils' sensitivity, add Rician noise and scale to stored values."""
+def receive(
+    images: np.ndarray, axes: Sequence[np.ndarray], gains: Sequence[float], site: Site, rng: np.random.Generator
+) -> np.ndarray:
+    """Blur, weigh with the coils' sensitivity, add Rician noise and scale to stored values.
+
+    Args:
+        images: (C, X, Y, Z), in units of white matter.
+        axes: mm, where the voxels lie.
+        gains: stored value of white matter in each channel, C of them.
+        site: whose bias, noise and blur.
+        rng: draws sensitivity, noise and a change of each gain.
+    """
     from scipy.ndimage import gaussian_filter
 
     sigma = [site.blur_mm / float(axis[1] - axis[0]) for axis in axes]
     seen = np.empty_like(images)
-    for channel in range(len(CHANNELS)):
+    for channel, gain in enumerate(gains):
         sensitivity = np.exp(np.float32(site.bias) * Field.draw(rng, 170).on(axes))
         signal = gaussian_filter(images[channel], sigma, truncate=3) * sensitivity
         noise = rng.standard_normal((2, *signal.shape), np.float32) * np.float32(site.noise)
-        gain = site.gain[channel] * float(np.exp(rng.normal(0, 0.12)))
-        seen[channel] = np.hypot(signal + noise[0], noise[1]) * np.float32(gain)
+        drawn = gain * float(np.exp(rng.normal(0, 0.12)))
+        seen[channel] = np.hypot(signal + noise[0], noise[1]) * np.float32(drawn)
     return seen

@@ -1,0 +1,1 @@
+"""CT of necks with numbered vertebrae."""

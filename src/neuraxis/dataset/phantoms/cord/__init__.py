@@ -1,0 +1,1 @@
+"""Series of the cervical spinal cord on EPI, with known motion."""

@@ -1,0 +1,1 @@
+"""Single FLAIR slices of heads with lesions, as pictures."""

@@ -1,0 +1,1 @@
+"""Brains with a tumour in four contrasts."""
