@@ -10,6 +10,7 @@ from neuraxis.bundle.bundle import ModelBundle
 from neuraxis.errors import DataError
 from neuraxis.preparation.turn import turn_of
 from neuraxis.recipe.preparation import IntensityStatistics
+from neuraxis.volume.formats import any_format
 from neuraxis.volume.volume import Volume
 
 FAR_SPACING = 2.0
@@ -26,7 +27,8 @@ def examine_scan(volume: Volume, bundle: ModelBundle, channels: tuple[str, ...] 
         channels: those that the scan has; left out, the model's.
 
     Returns:
-        Warnings, in words: values or a spacing far from what the model was trained on, and channels that are missing.
+        Warnings, in words: values or a spacing far from what the model was trained on, and channels that are missing,
+        and what is odd about its geometry.
 
     Raises:
         DataError: another number of channels, one missing that the model needs, values that are not finite, or a
@@ -49,7 +51,8 @@ def examine_scan(volume: Volume, bundle: ModelBundle, channels: tuple[str, ...] 
         statistics = bundle.recipe.preparation.intensity.get(channel)
         if rule == "ct" and statistics is not None:
             warnings += _unlike(sample, statistics, channel)
-    return (*warnings, *_far_spacing(volume, bundle))
+    remarks = (f"{remark[:1].upper()}{remark[1:]}." for remark in any_format.geometry_remarks(volume))
+    return (*warnings, *_far_spacing(volume, bundle), *remarks)
 
 
 def _missing(name: str, bundle: ModelBundle, here: tuple[str, ...]) -> list[str]:

@@ -2,20 +2,28 @@
 
 `CHANNEL=FILE` pairs name one case. Files and folders are read by their names: `sub-01_0000.nii.gz` (nnU-Net's
 channel numbers), `sub-01_FLAIR.nii.gz` or `flair.nii.gz` (channel names, in any case), else each file is a case of
-its own. What cannot be told apart is refused rather than guessed.
+its own. A folder of DICOM is a study: each channel takes the series whose description, folder, protocol or modality
+says so, and localisers are set aside. What cannot be told apart is refused rather than guessed.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from neuraxis.dataset.case import Case, ImageFile
 from neuraxis.errors import DataError, suggest
+from neuraxis.registry import need
 from neuraxis.volume.formats import any_format
 from neuraxis.volume.formats.any_format import stem
+from neuraxis.volume.formats.dicom import dicom
+
+if TYPE_CHECKING:
+    from neuraxis.volume.formats.dicom.studies import Study
 
 _NUMBERED = re.compile(r"(.+)_(\d{4})")
 _SHOWN = 6
@@ -43,7 +51,8 @@ def find_cases(
     """Tell which cases are meant.
 
     Args:
-        scans: files, folders, or `CHANNEL=FILE` pairs of one case.
+        scans: files, folders, or `CHANNEL=FILE` pairs of one case; a DICOM folder in a pair may name its series,
+            `T1=FOLDER#SERIES`.
         channels: the model's channels, in order.
         optional: those of them that a case may lack, though not all.
 
@@ -63,6 +72,9 @@ def find_cases(
         return (_order_of_pairs([pair for pair in pairs if pair], channels, optional),)
     orders: list[Order] = []
     files = [Path(scan) for scan in scans if not Path(scan).is_dir()]
+    slices = [file for file in files if not any_format.is_scan(file) and dicom.is_part(file)]
+    orders += [_order_of_dicom_file(file, channels) for file in slices]
+    files = [file for file in files if file not in slices]
     if files:
         orders += _orders_of_files(files, channels)
     for folder in (Path(scan) for scan in scans if Path(scan).is_dir()):
@@ -87,6 +99,8 @@ def _orders_of_folder(folder: Path, channels: tuple[str, ...]) -> list[Order]:
     if dataset or (folder / "dataset.json").exists():
         raise DataError(f"{folder}: is a whole dataset. Name the folder with the scans, such as {folder / 'imagesTs'}.")
     found = {place: _orders_of_files(_scans_in(place), channels, place) for place in inner if _scans_in(place)}
+    if not found and dicom.is_part(folder):
+        return _orders_of_studies(folder, channels)
     if not found:
         raise DataError(f"{folder}: holds no .nii.gz or .nii file. {_needs(channels)}")
     ids = [order.id for orders in found.values() for order in orders]
@@ -95,6 +109,44 @@ def _orders_of_folder(folder: Path, channels: tuple[str, ...]) -> list[Order]:
         for place, orders in found.items()
         for order in orders
     ]
+
+
+def _orders_of_studies(folder: Path, channels: tuple[str, ...]) -> list[Order]:
+    """Make a case of each DICOM study in a folder."""
+    need("pydicom", "dicom")
+    from neuraxis.volume.formats.dicom import studies
+
+    return [_order_of_study(study, channels) for study in studies.studies_in(folder)]
+
+
+def _order_of_study(study: Study, channels: tuple[str, ...]) -> Order:
+    from neuraxis.volume.formats.dicom import studies
+
+    certain, others = studies.match(study, channels)
+    images = {name: ImageFile(study.path, series=certain[name].name) for name in channels if name in certain}
+    case = Case(study.name, images)
+    if not others:
+        return Order(study.name, case)
+    several = next((name for name, could in others.items() if could), "")
+    if several:
+        told = f"'{several}' could be {' or '.join(one.describe() for one in others[several])}"
+    else:
+        told = f"no series says that it is {' or '.join(others)}; there are {studies.describe(study.found.series)}"
+    pair = f"{several or next(iter(others))}={study.shown}#SERIES"
+    problem = DataError(f"{study.shown}: {told}. Name a folder of one series, or each channel's as {pair}.")
+    return Order(study.name, None if several else case, problem)
+
+
+def _order_of_dicom_file(file: Path, channels: tuple[str, ...]) -> Order:
+    """Take a multi-frame file as one case; a slice alone is refused, since its series is meant."""
+    need("pydicom", "dicom")
+    from neuraxis.volume.formats.dicom import studies
+
+    (study,) = studies.studies_in(file)
+    if all(len(series.frames) == 1 for series in study.found.series):
+        text = f"{study.shown}: is one slice of a series. Name the folder that holds the series."
+        return Order(study.name, problem=DataError(text))
+    return _order_of_study(study, channels)
 
 
 def _orders_of_files(files: list[Path], channels: tuple[str, ...], folder: Path | None = None) -> list[Order]:
@@ -181,20 +233,52 @@ def _many_volumes(file: Path, channels: tuple[str, ...]) -> Order:
 
 def _order_of_pairs(pairs: list[tuple[str, Path]], channels: tuple[str, ...], optional: Container[str]) -> Order:
     known = {channel.casefold(): channel for channel in channels}
-    files: dict[str, Path] = {}
+    files: dict[str, ImageFile] = {}
     for name, path in pairs:
         channel = known.get(name.casefold())
         if channel is None:
-            raise DataError(f"{name}={path}: the model has no such channel. {suggest(name, channels)}")
+            raise DataError(f"{name}={_shown(path)}: the model has no such channel. {suggest(name, channels)}")
         if channel in files:
-            raise DataError(f"{name}={path}: channel '{channel}' was given twice. Several cases need several calls.")
-        files[channel] = path
+            why = f"channel '{channel}' was given twice. Several cases need several calls."
+            raise DataError(f"{name}={_shown(path)}: {why}")
+        files[channel] = _image(path, channel)
     lacking = [channel for channel in channels if channel not in files and channel not in optional]
     if lacking:
         raise DataError(f"{', '.join(lacking)} is lacking, given were {', '.join(files)}. {_needs(channels)}")
-    here = tuple(channel for channel in channels if channel in files)
-    id = _common_id(files, here)
-    return Order(id, Case(id, {channel: ImageFile(files[channel]) for channel in here}))
+    images = {channel: files[channel] for channel in channels if channel in files}
+    places = [file.path for file in images.values()]
+    if any(any_format.is_scan(place) or not dicom.is_part(place) for place in places):
+        id = _common_id({channel: file.path for channel, file in images.items()}, tuple(images))
+    else:
+        id = _id_of_folders(places)
+    return Order(id, Case(id, images))
+
+
+def _image(path: Path, channel: str) -> ImageFile:
+    """Return the file of one channel; of a DICOM folder, `FOLDER#SERIES` or the series that says the channel."""
+    folder, mark, series = str(path).rpartition("#")
+    if mark and not path.exists() and dicom.is_part(Path(folder)):
+        return ImageFile(Path(folder), series=series)
+    if not path.is_dir() or not dicom.is_part(path):
+        return ImageFile(path)
+    need("pydicom", "dicom")
+    from neuraxis.volume.formats.dicom import studies
+
+    found = studies.studies_in(path)
+    certain = studies.match(found[0], (channel,))[0] if len(found) == 1 else {}
+    return ImageFile(path, series=certain[channel].name if certain else "")
+
+
+def _id_of_folders(places: list[Path]) -> str:
+    """Name a case of DICOM folders by what they share, without identity."""
+    from neuraxis.volume.formats.dicom import series, studies
+
+    common = Path(os.path.commonpath([str(place.absolute()) for place in places]))
+    return studies.name_of(common.name, series.find(places[0]))
+
+
+def _shown(path: Path) -> str:
+    return any_format.shown(path) if dicom.is_part(path) else str(path)
 
 
 def _common_id(files: Mapping[str, Path], channels: tuple[str, ...]) -> str:

@@ -23,6 +23,7 @@ from neuraxis.inference.predictor import Predictor, PredictorOptions, Ready
 from neuraxis.pipelines.forms.target import Target, open_target
 from neuraxis.pipelines.scans import Order, find_cases
 from neuraxis.progress import Progress, Silent
+from neuraxis.volume.formats import any_format
 from neuraxis.volume.volume import Volume
 
 SUMMARY = "segment-summary.json"
@@ -166,10 +167,15 @@ def _predict(order: Order, ready: Future[Ready], predictor: Predictor, progress:
     prediction = predictor.predict(seen, progress)
     about = {
         "case": order.id,
-        "images": {name: str(file.path) for name, file in order.case.images.items()} if order.case else {},
+        "images": {name: _told(file) for name, file in order.case.images.items()} if order.case else {},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return replace(prediction, provenance={**about, **prediction.provenance})
+
+
+def _told(file: ImageFile) -> str:
+    """Return where an image lies as a sidecar may say it."""
+    return any_format.shown(file.path) + (f"#{file.series}" if file.series else "")
 
 
 def _save(order: Order, found: Prediction | SegmentResult, target: Target, overwrite: bool) -> SegmentResult:
