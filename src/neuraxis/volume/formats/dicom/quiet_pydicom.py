@@ -11,9 +11,8 @@ import pydicom
 import pydicom.config
 
 warnings.filterwarnings("ignore", module=r"pydicom\..*|highdicom\..*")
-for name in ("pydicom", "highdicom"):
-    logging.getLogger(name).propagate = False
-    logging.getLogger(name).addHandler(logging.NullHandler())
+for name in ("pydicom", "highdicom", "openjpeg"):
+    logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
 __all__ = ["pydicom"]

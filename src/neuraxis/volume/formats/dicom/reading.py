@@ -97,7 +97,7 @@ def _remarks(series: Series, found: Found) -> list[str]:
     """Say what else is odd about a series and its folder."""
     remarks = []
     if series.doubled_files:
-        remarks.append(f"{_files(series.doubled_files)} hold a slice that is there already and are left out")
+        remarks.append(f"left out as copies of slices that are there: {_files(series.doubled_files)}")
     if is_inverted(series.first):
         remarks.append("it is shown dark where its values are high (MONOCHROME1); they are inverted")
     elif series.first.photometric.upper() == "MONOCHROME1":
