@@ -125,7 +125,10 @@ def test_a_single_slice_asks_for_its_folder(tmp_path: Path) -> None:
 
 
 def test_the_result_lies_on_the_series_and_says_nothing_of_the_patient(
-    tmp_path: Path, threshold: Callable[..., ModelBundle], options: Callable[..., SegmentOptions], caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    threshold: Callable[..., ModelBundle],
+    options: Callable[..., SegmentOptions],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     study = tmp_path / "DOE_JANE_19700131" / "1.2.826.0.1.99.4711.3"

@@ -130,6 +130,15 @@ class Case:
         """Return the case with another label map, one that holds the dataset's own numbers."""
         return replace(self, label=label, more_labels=(), coding=PLAIN)
 
+    def read_label_file(self, path: Path) -> Volume:
+        """Read one file of the label map as it is, a sparse one on the grid of the case's first image.
+
+        Raises:
+            DataError: it is refused.
+        """
+        image = next(iter(self.images.values()), None)
+        return any_format.read_label(path, image.path if image else None, image.series if image else "")
+
     def read_label(self) -> Volume:
         """Read the label map as (1, X, Y, Z), int16; floats a thousandth from a whole number are rounded.
 
@@ -138,7 +147,7 @@ class Case:
         """
         if self.label is None:
             raise DataError(f"{self.id}: has no label map. Add one or leave the case out.")
-        volume, *more = [any_format.read(path) for path in self.label_files]
+        volume, *more = [self.read_label_file(path) for path in self.label_files]
         for other, path in zip(more, self.more_labels, strict=True):
             if not other.grid.matches(volume.grid, SAME_VOXELS):
                 raise DataError(

@@ -5,13 +5,14 @@ Nothing is raised for a bad scan: it becomes a `Finding`, and what could be read
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from neuraxis.dataset.case import Case, ImageFile
+from neuraxis.dataset.case import Case
 from neuraxis.dataset.checks.finding import Finding, Severity
 from neuraxis.dataset.checks.sketch import Sketch, sketch
 from neuraxis.dataset.coding import Undecodable, voxels
@@ -86,7 +87,7 @@ def _read_channels(seen: Examination) -> None:
     for name, file in seen.case.images.items():
         key = file.path, file.series
         if key not in volumes:
-            volumes[key] = _read(seen, file)
+            volumes[key] = _read(seen, file.read)
         volume = volumes[key]
         if volume is None or not _has_channel(seen, name, volume, file.index):
             continue
@@ -100,9 +101,9 @@ def _read_channels(seen: Examination) -> None:
         seen.report("error", "no_image", "has no image", "Add one or leave the case out.")
 
 
-def _read(seen: Examination, file: ImageFile) -> Volume | None:
+def _read(seen: Examination, read: Callable[[], Volume]) -> Volume | None:
     try:
-        return file.read()
+        return read()
     except DataError as error:
         message, _, advice = str(error).rpartition(". ")
         seen.report("error", "unreadable", message or str(error), advice or "Leave the case out.")
@@ -164,7 +165,7 @@ def _check_values(seen: Examination, name: str, array: np.ndarray) -> None:
 
 
 def _read_label(seen: Examination) -> None:
-    volumes = [_read(seen, ImageFile(path)) for path in seen.case.label_files]
+    volumes = [_read(seen, partial(seen.case.read_label_file, path)) for path in seen.case.label_files]
     read = [volume for volume in volumes if volume is not None]
     if len(read) < len(volumes):
         return

@@ -10,7 +10,7 @@ from neuraxis.errors import DataError, UsageError
 from neuraxis.volume.formats.catalog import BY_CONTENT, ENDINGS, FORMATS
 from neuraxis.volume.formats.format import Format, Segment
 from neuraxis.volume.grid import Grid
-from neuraxis.volume.volume import Volume
+from neuraxis.volume.volume import Stored, Volume
 
 
 def read(path: Path | str, series: str = "") -> Volume:
@@ -27,13 +27,14 @@ def read(path: Path | str, series: str = "") -> Volume:
     return format_of(Path(path)).read(Path(path), series)
 
 
-def read_label(path: Path | str, image: Volume | None, series: str = "") -> Volume:
+def read_label(path: Path | str, image: Path | str | None, series: str = "", segment: str = "") -> Volume:
     """Read a label map; where its format keeps only the labelled slices, on the grid of the image it belongs to.
 
     Args:
         path: of the label map.
-        image: that it was drawn on; None where there is none: then it is read as it lies.
-        series: which structure, where the path holds several that overlap.
+        image: path of the scan that it was drawn on; None: it is read as it lies.
+        series: of the image, where its path holds several.
+        segment: which structure, where the label map holds several that overlap.
 
     Raises:
         DataError: as `read`, or it belongs to another image.
@@ -41,8 +42,11 @@ def read_label(path: Path | str, image: Volume | None, series: str = "") -> Volu
     """
     found = format_of(Path(path))
     if found.read_onto is None or image is None:
-        return found.read(Path(path), series)
-    return found.read_onto(Path(path), series, image)
+        return found.read(Path(path), segment)
+    of_image = format_of(Path(image))
+    if of_image.read_layout is not None:
+        return found.read_onto(Path(path), segment, of_image.read_layout(Path(image), series))
+    return found.read_onto(Path(path), segment, Stored.of(of_image.read_grid(Path(image), series)[0]))
 
 
 def shown(path: Path | str) -> str:

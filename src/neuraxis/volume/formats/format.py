@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from neuraxis.volume.grid import Grid
-from neuraxis.volume.volume import Volume
+from neuraxis.volume.volume import Stored, Volume
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,9 @@ class Format:
         remarks: says what is odd about the geometry of a volume that `read` returned.
         segments: says what the numbers of a label map mean where its file does; empty where it does not.
         is_part: whether a path is of this format though its name does not say so, such as a folder of slices.
+        read_layout: reads how a scan lies, without its voxels, where its grid does not say all of it.
         read_onto: reads a label map onto the grid of its image, where a label map of this format may hold only the
-            slices that are labelled. None: it is read as any scan.
+            slices that are labelled; the second argument names a structure. None: it is read as any scan.
         shown: the path as messages and sidecars may say it; some formats put patients' names into paths.
     """
 
@@ -58,5 +59,6 @@ class Format:
     remarks: Callable[[Volume], tuple[str, ...]] = _no_remarks
     segments: Callable[[Path], tuple[Segment, ...]] = _no_segments
     is_part: Callable[[Path], bool] | None = None
-    read_onto: Callable[[Path, str, Volume], Volume] | None = None
+    read_layout: Callable[[Path, str], Stored] | None = None
+    read_onto: Callable[[Path, str, Stored], Volume] | None = None
     shown: Callable[[Path], str] = str

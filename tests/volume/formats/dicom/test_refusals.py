@@ -65,11 +65,13 @@ def refused(path: Path) -> str:
         try:
             ask(path)
         except NeuraxisError as error:
-            line = str(error)
-            assert error.exit_code in (3, 5)
-            assert "\n" not in line
-            assert len(line) < 600
-            assert not any(secret in line.casefold() for secret in SECRETS), line
+            line, code = str(error), error.exit_code
+        else:
+            continue
+        assert code in (3, 5)
+        assert "\n" not in line
+        assert len(line) < 600
+        assert not any(secret in line.casefold() for secret in SECRETS), line
     return line
 
 

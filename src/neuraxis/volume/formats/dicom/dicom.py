@@ -10,7 +10,7 @@ from pathlib import Path
 from neuraxis.registry import need
 from neuraxis.volume.formats.format import Format
 from neuraxis.volume.grid import Grid
-from neuraxis.volume.volume import Volume
+from neuraxis.volume.volume import Stored, Volume
 
 _PREAMBLE = 132
 _LOOKED_AT, _DEPTH = 8, 3
@@ -42,7 +42,20 @@ def read_grid(path: Path, series: str = "") -> tuple[Grid, int]:
     return reading.read_grid(path, series)
 
 
-def read_onto(path: Path, series: str, image: Volume) -> Volume:
+def read_layout(path: Path, series: str = "") -> Stored:
+    """Read how a series lies on its grid, tilted and uneven slices included, from the headers.
+
+    Raises:
+        DataError: as `read`.
+        MissingExtra: as `read`.
+    """
+    need("pydicom", "dicom")
+    from neuraxis.volume.formats.dicom import reading
+
+    return reading.read_layout(path, series)
+
+
+def read_onto(path: Path, segment: str, image: Stored) -> Volume:
     """Read a DICOM SEG onto the grid of its image (see `segmentation.reading.read_onto`).
 
     Raises:
@@ -52,7 +65,7 @@ def read_onto(path: Path, series: str, image: Volume) -> Volume:
     need("pydicom", "dicom")
     from neuraxis.volume.formats.dicom.segmentation import reading
 
-    return reading.read_onto(path, series, image)
+    return reading.read_onto(path, segment, image)
 
 
 def remarks(volume: Volume) -> tuple[str, ...]:
@@ -96,4 +109,12 @@ def is_part(path: Path, depth: int = _DEPTH) -> bool:
     return depth > 0 and any(is_part(folder, depth - 1) for folder in folders[:64])
 
 
-FORMAT = Format(read=read, read_grid=read_grid, remarks=remarks, is_part=is_part, read_onto=read_onto, shown=shown)
+FORMAT = Format(
+    read=read,
+    read_grid=read_grid,
+    remarks=remarks,
+    is_part=is_part,
+    read_layout=read_layout,
+    read_onto=read_onto,
+    shown=shown,
+)

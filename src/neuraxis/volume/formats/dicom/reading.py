@@ -68,6 +68,19 @@ def read_grid(path: Path, series: str = "") -> tuple[Grid, int]:
     return Stored.of(origin.stack.grid()).canonical_grid, len(origin.stack.volumes)
 
 
+def read_layout(path: Path, series: str = "") -> Stored:
+    """Return how a series lies on its grid, from the headers; of a DICOM SEG, the grid of its frames.
+
+    Raises:
+        DataError: as `read`.
+    """
+    found = find(path)
+    if found.segmentations and not found.series:
+        return Stored.of(segmentation.read_grid(found, found.identity.shown(path)))
+    origin, _ = _origin(found, path, series)
+    return Stored.of(origin.stack.grid(), origin)
+
+
 def origin_of(path: Path, series: str = "") -> Origin:
     """Return a series with its slices in order, from the headers.
 

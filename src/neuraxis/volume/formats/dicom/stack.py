@@ -20,7 +20,6 @@ import numpy as np
 from neuraxis.errors import DataError
 from neuraxis.volume.formats.dicom.frames import Frame
 from neuraxis.volume.grid import Grid
-from neuraxis.volume.volume import Stored
 
 TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 SAME_PLACE_MM = 0.01
@@ -180,15 +179,14 @@ def pile(frames: Sequence[Frame], shape: tuple[int, int], who: str) -> Stack:
     return stack
 
 
-def stack_on(grid: Grid, stored: Stored | None = None) -> Stack:
-    """Return the slices that a grid would have been made of, had it been DICOM.
+def stack_on(grid: Grid) -> Stack:
+    """Return the slices that a grid would have been made of, had it been DICOM: those along its third axis.
 
     Args:
-        grid: canonical.
-        stored: how its file lays it out; its slices are then those of its third axis.
+        grid: in any order of axes.
     """
-    straight = TO_RAS @ (stored.grid if stored is not None else grid).affine
-    columns, rows, depth = (stored.grid if stored is not None else grid).shape
+    straight = TO_RAS @ grid.affine
+    columns, rows, depth = grid.shape
     sizes = np.sqrt((straight[:3, :3] ** 2).sum(axis=0))
     row, column = (tuple(straight[:3, axis] / sizes[axis]) for axis in (0, 1))
     frames = tuple(

@@ -80,10 +80,15 @@ def read_grid(found: Found, who: str) -> Grid:
     return Stored.of(_stack(_only(found, who), who).grid()).canonical_grid
 
 
-def read_onto(path: Path, segment: str, image: Volume) -> Volume:
+def read_onto(path: Path, segment: str, image: Stored) -> Volume:
     """Read a DICOM SEG as labels (1, X, Y, Z) on the grid of its image; slices that it leaves out hold 0.
 
     Where the image was read from DICOM, each frame finds its source slice, tilted and unevenly spaced ones too.
+
+    Args:
+        path: of the DICOM SEG.
+        segment: name or number of the only one to read; empty: all of them, which must not overlap.
+        image: how the image lies.
 
     Raises:
         DataError: it is refused, segments overlap, or it was drawn on another image.
@@ -91,9 +96,8 @@ def read_onto(path: Path, segment: str, image: Volume) -> Volume:
     found = find(path)
     who = found.identity.shown(path)
     instance = _only(found, who)
-    stored = image.stored or Stored.of(image.grid)
-    stack = getattr(stored.header, "stack", None)
-    return _volume(instance, stack if isinstance(stack, Stack) else stack_on(stored.grid), stored, who, segment)
+    stack = getattr(image.header, "stack", None)
+    return _volume(instance, stack if isinstance(stack, Stack) else stack_on(image.grid), image, who, segment)
 
 
 def _only(found: Found, who: str) -> Instance:
