@@ -12,9 +12,9 @@ def test_structures_stand_by_rising_number_without_background_and_ignored_voxels
     assert found[0].rgb == (0x56, 0xB4, 0xE9)
 
 
-def test_a_table_goes_before_the_names_and_the_palette() -> None:
-    found = structures_of(Labels(names={"a": 2, "b": 4}), {4: "B"}, {2: "#010203"})
-    assert found == (Structure(2, "a", "#010203"), Structure(4, "B", LABEL_COLOURS[1]))
+def test_colours_of_the_labels_go_before_the_palette() -> None:
+    found = structures_of(Labels(names={"a": 2, "b": 4}, colours={"a": "#010203"}))
+    assert found == (Structure(2, "a", "#010203"), Structure(4, "b", LABEL_COLOURS[1]))
 
 
 def test_numbers_without_a_name_get_one_and_colours_do_not_depend_on_what_a_scan_shows() -> None:

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from neuraxis.dataset.labels import Labels
+from neuraxis.dataset.structures import structures_of
 from neuraxis.files import refuse_existing, write_json
 from neuraxis.volume.formats import any_format
+from neuraxis.volume.formats.format import Segment
 from neuraxis.volume.volume import Volume
 
 DISCLAIMER = "Research use only, not a medical device."
@@ -78,7 +80,8 @@ class Prediction:
             refuse_existing(target, overwrite)
         for target in probability:
             any_format.write(target, self.probability_for_disk(), overwrite)
-        any_format.write(segmentation, self.segmentation, overwrite)
+        meant = [Segment(one.name, one.number, colour=one.colour) for one in structures_of(self.labels)]
+        any_format.write_labels(segmentation, self.segmentation, meant, overwrite)
         write_json(sidecar, self.sidecar(), overwrite)
         return path
 

@@ -40,18 +40,11 @@ class Structure:
         return red, green, blue
 
 
-def structures_of(
-    labels: Labels, names: Mapping[int, str] | None = None, colours: Mapping[int, str] | None = None
-) -> tuple[Structure, ...]:
-    """Return the structures of a dataset or model by rising number, without background and ignored voxels.
-
-    Args:
-        labels: what the numbers mean.
-        names: number to name, where another one is wanted.
-        colours: number to "#rrggbb", where another one than the palette's is wanted.
-    """
+def structures_of(labels: Labels) -> tuple[Structure, ...]:
+    """Return the structures of a dataset or model by rising number, without background and ignored voxels."""
     known = {number: name for name, number in labels.names.items() if number != 0}
-    return structures_from(known, {**known, **(names or {})}, colours or {})
+    colours = {labels.names[name]: colour for name, colour in labels.colours.items() if name in labels.names}
+    return structures_from(known, known, colours)
 
 
 def structures_from(

@@ -16,8 +16,22 @@ from neuraxis.registry import Catalog, Entry, need
 FORMS = Catalog(
     "form",
     {
+        "dicom-seg": Entry(
+            "neuraxis.pipelines.forms.dicom_seg:DICOM_SEG", "DICOM SEG on the slices of its DICOM series", "dicom"
+        ),
         "glb": Entry("neuraxis.pipelines.forms.model:GLB", "a smooth surface of each label in one .glb, for viewers"),
+        "mha": Entry("neuraxis.pipelines.forms.scan:MHA", "MetaImage of ITK, .mha"),
         "nifti": Entry("neuraxis.pipelines.forms.scan:NIFTI", "NIfTI, .nii.gz, on the grid that it came on"),
+        "nrrd": Entry("neuraxis.pipelines.forms.scan:NRRD", "NRRD, .nrrd"),
+        "overlay": Entry(
+            "neuraxis.pipelines.forms.overlay:OVERLAY", "a PNG for people: slices with the labels drawn on", "report"
+        ),
+        "png": Entry(
+            "neuraxis.pipelines.forms.scan:PNG", "a picture of one slice, a label map as grey numbers", "report"
+        ),
+        "seg-nrrd": Entry(
+            "neuraxis.pipelines.forms.scan:SEG_NRRD", "a segmentation of 3D Slicer, .seg.nrrd, with names and colours"
+        ),
     },
 )
 BIDS = "bids"

@@ -13,17 +13,22 @@ from pathlib import Path
 import numpy as np
 
 from neuraxis.dataset.case import Case, ImageFile
+from neuraxis.dataset.dataset import Dataset
+from neuraxis.dataset.layouts.recognise import open_place
+from neuraxis.dataset.opening import PLAIN_OPENING, Opening, Place
 from neuraxis.dataset.structures import structures_from
-from neuraxis.errors import DataError, NeuraxisError, ResourceError, UsageError
+from neuraxis.errors import NeuraxisError, ResourceError, UsageError
 from neuraxis.files import refuse_existing
 from neuraxis.pipelines.forms.bids.derivatives import Derivatives
 from neuraxis.pipelines.forms.catalog import BIDS, open_form
+from neuraxis.pipelines.forms.datasets.catalog import DATASETS, write_dataset
 from neuraxis.pipelines.forms.form import Export, Form
-from neuraxis.pipelines.forms.known import Known, known_of
+from neuraxis.pipelines.forms.items import Item, as_dataset, items_of_dataset, items_of_files
 from neuraxis.progress import Progress, Silent
 from neuraxis.volume.formats import any_format
 
 log = logging.getLogger(__name__)
+Write = Callable[[Item, Path], None]
 
 
 @dataclass(frozen=True)
@@ -31,18 +36,20 @@ class ConvertOptions:
     """What `convert` can be told.
 
     Attributes:
-        scan: that a label map was drawn on or found in, such as the DICOM folder for a DICOM SEG; with it SOURCE is
-            taken for a label map.
+        scan: that a label map was drawn on or found in, such as the DICOM folder for a DICOM SEG; with it the source
+            is taken for a label map.
+        opening: how the folder of a dataset is understood; its table also names the labels of a single label map.
         overwrite: whether files that exist already are replaced.
     """
 
     scan: Path | None = None
+    opening: Opening = PLAIN_OPENING
     overwrite: bool = False
 
 
 @dataclass(frozen=True)
 class ConvertResult:
-    """How one file went.
+    """How one file, or a whole dataset, went.
 
     Attributes:
         source: what was read.
@@ -57,21 +64,6 @@ class ConvertResult:
     exit_code: int = 0
 
 
-@dataclass(frozen=True)
-class _Item:
-    """One file to convert.
-
-    Attributes:
-        source: where it lies.
-        name: of what is written, without its ending; with folders where SOURCE has some.
-        known: what is known of it, if it is a label map.
-    """
-
-    source: Path
-    name: str
-    known: Known
-
-
 def convert(
     source: Path | str,
     into: Path | str,
@@ -79,48 +71,55 @@ def convert(
     options: ConvertOptions | None = None,
     progress: Progress | None = None,
 ) -> tuple[ConvertResult, ...]:
-    """Write a scan or label map, or each of a folder, in another form.
+    """Write a scan or label map, each of a folder, or a dataset in another form.
 
     Args:
-        source: a file, or a folder; its folders are kept.
+        source: a file, or a folder, whose own folders are kept; of a dataset the label maps are taken, or for "bids",
+            "msd" and "nnunet" all of it.
         into: a file of the form's ending where there is one, else a folder.
         form: its name (see: neuraxis catalog forms).
         options: what else there is to say.
         progress: told how far it is.
 
     Returns:
-        How each file went, in order; one that failed is among them with its error.
+        How each file went, in order; one that failed is among them with its error. A dataset is one result.
 
     Raises:
         UnknownName: there is no such form.
         MissingExtra: it needs a package that is not installed.
-        DataError: nothing was found.
+        DataError: nothing was found, or a dataset is refused.
         UsageError: a file exists already, or the form cannot be had.
     """
-    source, into, options = Path(source), Path(into), options or ConvertOptions()
-    items = _items(source)
+    source, into, options, progress = Path(source), Path(into), options or ConvertOptions(), progress or Silent()
+    opened = open_form(form) if form != BIDS and form not in DATASETS.names() else None
+    dataset = as_dataset(source, options.opening) if opened is None or opened.takes != "files" else None
+    if form in DATASETS.names() and (dataset is not None or form != BIDS):
+        whole = dataset or open_place(Place(source, options.opening))
+        return (_whole(whole, into, form, options.overwrite, progress),)
     scan = ImageFile(options.scan) if options.scan else None
-    if form == BIDS:
-        places, write = _into_bids(items, into, scan, options.overwrite)
+    items = items_of_dataset(dataset) if dataset else items_of_files(source, options.opening, scan)
+    if opened is None:
+        places, write = _into_bids(items, into, options.overwrite)
     else:
-        places, write = _into_files(items, into, open_form(form), scan, options.overwrite)
+        places, write = _into_files(items, into, opened, options.overwrite)
     _refuse(items, places, options)
     results = []
-    with (progress or Silent()).stage("convert", len(items)) as stage:
+    with progress.stage("convert", len(items)) as stage:
         for item, place in zip(items, places, strict=True):
             results.append(_tried(item, place, write))
             stage.advance(note=item.name)
     return tuple(results)
 
 
-Write = Callable[[_Item, Path], None]
+def _whole(dataset: Dataset, into: Path, form: str, overwrite: bool, progress: Progress) -> ConvertResult:
+    if into.resolve() == dataset.root.resolve() or into.resolve() in dataset.root.resolve().parents:
+        raise UsageError(f"{into}: holds the dataset that is converted. Name another place with --into.")
+    return ConvertResult(dataset.root, write_dataset(form, dataset, into, overwrite, progress))
 
 
-def _into_files(
-    items: Sequence[_Item], into: Path, form: Form, scan: ImageFile | None, overwrite: bool
-) -> tuple[list[Path], Write]:
+def _into_files(items: Sequence[Item], into: Path, form: Form, overwrite: bool) -> tuple[list[Path], Write]:
     for item in items:
-        form.check(item.name, scan)
+        form.check(item.name, item.scan)
     if into.name.lower().endswith(form.endings) and not into.is_dir():
         if len(items) > 1:
             raise UsageError(f"{into}: is one file, but {len(items)} were found. Name a folder with --into.")
@@ -130,60 +129,43 @@ def _into_files(
     else:
         places = [into / f"{item.name}{form.ending}" for item in items]
 
-    def write(item: _Item, place: Path) -> None:
-        is_label_map = form.labels_only or scan is not None or bool(item.known.names)
-        form.write(_label_map(item, scan) if is_label_map else _image(item), place, overwrite)
+    def write(item: Item, place: Path) -> None:
+        known = item.scan is not None or bool(item.known.names)
+        is_label_map = form.takes == "labels" or (form.takes == "cases" and known)
+        form.write(_label_map(item) if is_label_map else _image(item), place, overwrite)
 
     return places, write
 
 
-def _into_bids(items: Sequence[_Item], into: Path, scan: ImageFile | None, overwrite: bool) -> tuple[list[Path], Write]:
+def _into_bids(items: Sequence[Item], into: Path, overwrite: bool) -> tuple[list[Path], Write]:
     names = {name for item in items for name in item.known.names.values()}
     one = names.pop() if len(names) == 1 and all(item.known.names for item in items) else ""
     models = {str(item.known.about.get("model", "")) for item in items}
-    scans = {item.name: scan or ImageFile(item.source) for item in items}
+    scans = {item.name: item.scan or ImageFile(item.source) for item in items}
     derivatives = Derivatives(into, scans, models.pop() if len(models) == 1 else "", one)
 
-    def write(item: _Item, place: Path) -> None:
-        derivatives.write(_label_map(item, scan), overwrite)
+    def write(item: Item, place: Path) -> None:
+        derivatives.write(_label_map(item), overwrite)
 
     return [derivatives.place(item.name) for item in items], write
 
 
-def _label_map(item: _Item, scan: ImageFile | None) -> Export:
+def _label_map(item: Item) -> Export:
     """Read a label map in whole numbers, and what they mean."""
-    volume = Case(item.source.name, {}, item.source).read_label()
+    volume = (item.case or Case(item.source.name, {}, item.source)).read_label()
     if volume.array.max(initial=0) < 256:
         volume = volume.with_array(volume.array.astype(np.uint8))
     known = item.known
     numbers = {*np.unique(volume.array).tolist(), *known.names}
     structures = structures_from(numbers, known.names, known.colours)
-    return Export(item.name, volume, structures, scan, known.about)
+    return Export(item.name, volume, structures, item.scan, known.about)
 
 
-def _image(item: _Item) -> Export:
+def _image(item: Item) -> Export:
     return Export(item.name, any_format.read(item.source), scan=ImageFile(item.source))
 
 
-def _items(source: Path) -> list[_Item]:
-    """Return what there is to convert: a file, or the scans of a folder and of those inside it."""
-    if not source.is_dir():
-        if not source.exists():
-            raise DataError(f"{source}: no such file or folder. Check the name.")
-        return [_Item(source, any_format.stem(source), known_of(source))]
-    inside = (path for path in sorted(source.rglob("*")) if path.is_file() and any_format.is_scan(path))
-    found = [path for path in inside if not any(part.startswith(".") for part in path.relative_to(source).parts)]
-    if not found:
-        endings = ", ".join(any_format.known_endings())
-        raise DataError(f"{source}: holds no scan that is known ({endings}). Name a folder of scans.")
-    return [_Item(path, _relative_name(path, source), known_of(path)) for path in found]
-
-
-def _relative_name(path: Path, folder: Path) -> str:
-    return path.relative_to(folder).with_name(any_format.stem(path)).as_posix()
-
-
-def _refuse(items: Sequence[_Item], places: Sequence[Path], options: ConvertOptions) -> None:
+def _refuse(items: Sequence[Item], places: Sequence[Path], options: ConvertOptions) -> None:
     sources = {item.source.resolve() for item in items} | ({options.scan.resolve()} if options.scan else set())
     taken: dict[Path, Path] = {}
     for item, place in zip(items, places, strict=True):
@@ -195,7 +177,7 @@ def _refuse(items: Sequence[_Item], places: Sequence[Path], options: ConvertOpti
         refuse_existing(place, options.overwrite)
 
 
-def _tried(item: _Item, place: Path, write: Write) -> ConvertResult:
+def _tried(item: Item, place: Path, write: Write) -> ConvertResult:
     """Convert one file; whatever goes wrong is its result."""
     try:
         write(item, place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from neuraxis.dataset.case import ImageFile
 from neuraxis.dataset.prediction import Prediction
@@ -67,7 +67,8 @@ class Form:
         endings: of the file's name; the first one is taken where nobody names the file.
         write: writes an export; the last argument says whether an existing file is replaced. It raises `DataError`
             where the form cannot hold what there is.
-        labels_only: whether only label maps can be written.
+        takes: "files" are written as they lie, whatever they hold; "labels" are label maps alone; of "cases" the label
+            map is taken where one is known, else the image.
         packages: optional packages that it needs, of the extra that the catalog names.
         check: raises `UsageError` where a result named so, on this scan, could not be written; it is asked before
             the work begins.
@@ -75,7 +76,7 @@ class Form:
 
     endings: tuple[str, ...]
     write: Callable[[Export, Path, bool], None]
-    labels_only: bool = False
+    takes: Literal["files", "labels", "cases"] = "labels"
     packages: tuple[str, ...] = ()
     check: Callable[[str, ImageFile | None], None] = _accepts
 

@@ -22,4 +22,4 @@ def _write(export: Export, path: Path, overwrite: bool) -> None:
     write_glb(path, parts, {**told, "notice": DISCLAIMER}, overwrite)
 
 
-GLB = Form((".glb",), _write, labels_only=True)
+GLB = Form((".glb",), _write)

@@ -99,20 +99,23 @@ class StripPainter:
             self._ends(pen, (left, top + 22, width, height), words.ends)
         return np.asarray(sheet)
 
-    def tiled(self, tiles: Mapping[tuple[int, int], Panel], size_mm: tuple[float, float], words: Words) -> np.ndarray:
+    def tiled(
+        self, tiles: Mapping[tuple[int, int], Panel], size_mm: tuple[float, float], words: Words, side: int = 120
+    ) -> np.ndarray:
         """Return windows at their places, a gap between each and the next though they overlap.
 
         Args:
             tiles: row and column, counted from 0 at the top left, to a window; all of one size.
             size_mm: width and height of a voxel on the picture.
             words: what stands around them.
+            side: pixels that the longer side of a window gets at least, unless the sheet were too wide.
 
         Returns:
             Pixels, uint8 (rows, columns, 3).
         """
         rows, columns = (1 + max(place[axis] for place in tiles) for axis in range(2))
         some = next(iter(tiles.values()))
-        side = max(120, 3 * PANEL_PIXELS // 2 // max(1, min(rows, columns)))
+        side = max(side, 3 * PANEL_PIXELS // 2 // max(1, min(rows, columns)))
         scale = _scale(some.grey.shape, size_mm, columns, side)
         pictures = {place: self._panel(panel, size_mm, scale) for place, panel in tiles.items()}
         width, height = next(iter(pictures.values())).size

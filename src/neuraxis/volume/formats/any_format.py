@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,21 @@ def write(path: Path | str, volume: Volume, overwrite: bool = True) -> None:
         ResourceError: it cannot be written.
     """
     _writer(Path(path))(Path(path), volume, overwrite)
+
+
+def write_labels(path: Path | str, volume: Volume, segments: Sequence[Segment], overwrite: bool = True) -> None:
+    """Write a label map in the format that the ending of the name says, with what its numbers mean where it can.
+
+    Raises:
+        UsageError: as `write`.
+        ResourceError: as `write`.
+    """
+    path = Path(path)
+    writer, labelled = _writer(path), _load(_named(path)).write_labels
+    if labelled is None:
+        writer(path, volume, overwrite)
+    else:
+        labelled(path, volume, segments, overwrite)
 
 
 def check_writable(path: Path | str) -> None:

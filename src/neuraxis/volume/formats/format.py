@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,7 @@ class Format:
             several, and is empty else.
         read_grid: reads the canonical grid and the number of channels, without the voxels where the format allows it.
         write: writes a volume; the third argument says whether an existing file is replaced. None: it is only read.
+        write_labels: writes a label map with what its numbers mean. None: the format has no place for that.
         remarks: says what is odd about the geometry of a volume that `read` returned.
         segments: says what the numbers of a label map mean where its file does; empty where it does not.
         is_part: whether a path is of this format though its name does not say so, such as a folder of slices.
@@ -56,6 +57,7 @@ class Format:
     read: Callable[[Path, str], Volume]
     read_grid: Callable[[Path, str], tuple[Grid, int]]
     write: Callable[[Path, Volume, bool], None] | None = None
+    write_labels: Callable[[Path, Volume, Sequence[Segment], bool], None] | None = None
     remarks: Callable[[Volume], tuple[str, ...]] = _no_remarks
     segments: Callable[[Path], tuple[Segment, ...]] = _no_segments
     is_part: Callable[[Path], bool] | None = None

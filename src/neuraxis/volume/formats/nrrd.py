@@ -115,6 +115,19 @@ def write_segments(path: Path, volume: Volume, segments: Sequence[Segment], over
     _write(path, volume.with_array(volume.array.astype(kind)), lines, overwrite)
 
 
+def write_labels(path: Path, volume: Volume, segments: Sequence[Segment], overwrite: bool = True) -> None:
+    """Write a label map; the numbers are described where the name ends in .seg.nrrd.
+
+    Raises:
+        UsageError: as `write`.
+        ResourceError: as `write`.
+    """
+    if path.name.lower().endswith(SEGMENTATION):
+        write_segments(path, volume, segments, overwrite)
+    else:
+        write(path, volume, overwrite)
+
+
 def _layout(header: NrrdHeader) -> tuple[Grid, tuple[int, ...], int]:
     """Return the stored grid, the order of axes with channels first, and the number of channels."""
     axes, sizes = header.spatial_axes(), header.sizes
@@ -178,6 +191,7 @@ FORMAT = Format(
     read=lambda path, series: read(path),
     read_grid=lambda path, series: read_grid(path),
     write=write,
+    write_labels=write_labels,
     remarks=remarks,
     segments=segments,
 )

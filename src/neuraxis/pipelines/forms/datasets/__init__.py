@@ -1,0 +1,1 @@
+"""Whole datasets in the layout that another program trains from."""
