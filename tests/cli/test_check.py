@@ -9,6 +9,8 @@ import pytest
 
 from neuraxis.cli import main
 from neuraxis.volume.formats import nifti
+from neuraxis.volume.grid import Grid
+from neuraxis.volume.volume import Volume
 
 
 def relabel(path: Path, value: int) -> None:
@@ -49,6 +51,59 @@ def test_several_datasets_must_fit_together(toy: Path, tmp_path: Path, capsys) -
     printed = capsys.readouterr()
     assert "Needed are the same" in printed.err
     assert "other: 6 labelled cases" in printed.out
+
+
+def test_a_repaired_copy_is_written_and_checked(toy: Path, tmp_path: Path, capsys) -> None:
+    path = toy / "imagesTr" / "sub-1_0000.nii.gz"
+    volume = nifti.read(path)
+    array = volume.array.astype(np.float32)
+    array[0, 0, 0, 0] = np.nan
+    nifti.write(path, volume.with_array(array))
+    assert main.run(["check", str(toy)]) == 3
+    capsys.readouterr()
+    assert main.run(["check", str(toy), "--fix", "nan,affine", "--into", str(tmp_path / "mended")]) == 0
+    shown = capsys.readouterr().out
+    assert "  repaired sub-1: imagesTr/sub-1_0000.nii.gz: NaN became 0" in shown
+    assert "1 repair (nan,affine) in the copy" in shown
+    assert "Fit for training." in shown
+    assert np.isnan(nifti.read(path).array).sum() == 1
+    assert main.run(["check", str(toy), "--fix", "nan"]) == 2
+    assert "--into" in capsys.readouterr().err
+    assert main.run(["check", str(toy), "--into", "x"]) == 2
+
+
+def test_a_scan_is_checked_and_repaired_by_itself(toy: Path, tmp_path: Path, capsys) -> None:
+    path = toy / "imagesTr" / "sub-1_0000.nii.gz"
+    assert main.run(["check", str(path)]) == 0
+    assert "Fit for a segmentation." in capsys.readouterr().out
+    volume = nifti.read(path)
+    array = volume.array.astype(np.float32)
+    array[0, 0, 0, 0] = np.inf
+    scan = tmp_path / "new.nii.gz"
+    nifti.write(scan, volume.with_array(array))
+    assert main.run(["check", str(scan), "--json"]) == 3
+    content = json.loads(capsys.readouterr().out)
+    assert [finding["code"] for finding in content["scans"][0]["findings"]] == ["not_finite"]
+    assert main.run(["check", str(scan), "--fix", "nan", "--into", str(tmp_path / "mended")]) == 0
+    assert np.isfinite(nifti.read(tmp_path / "mended" / "new.nii.gz").array).all()
+    assert main.run(["check", str(tmp_path / "none.nii.gz")]) == 3
+    assert "no such file" in capsys.readouterr().err
+
+
+def test_scans_are_checked_for_a_model(toy: Path, capsys) -> None:
+    model = ["--model", str(Path(__file__).parents[1] / "bundle" / "fixtures" / "schema-1.nxb")]
+    assert main.run(["check", str(toy / "imagesTr"), *model]) == 0
+    assert "sub-5: " in capsys.readouterr().out
+    path = toy / "imagesTr" / "sub-1_0000.nii.gz"
+    volume = nifti.read(path)
+    wide = Grid(volume.grid.shape, volume.grid.affine @ np.diag([5.0, 5, 5, 1]))
+    for channel in range(2):
+        nifti.write(toy / "imagesTr" / f"sub-1_{channel:04d}.nii.gz", Volume(volume.array, wide))
+    (toy / "imagesTr" / "sub-2_0001.nii.gz").unlink()
+    assert main.run(["check", str(toy / "imagesTr"), *model, "--json"]) == 3
+    seen = {scan["case"]: scan["findings"] for scan in json.loads(capsys.readouterr().out)["scans"]}
+    assert [finding["code"] for finding in seen["sub-1"]] == ["spacing_unlike"]
+    assert [finding["code"] for finding in seen["sub-2"]] == ["channel_missing"]
 
 
 @pytest.mark.data

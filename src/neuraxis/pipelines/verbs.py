@@ -23,6 +23,7 @@ from neuraxis.errors import UnknownName, UsageError
 from neuraxis.progress import Progress
 from neuraxis.registry import need
 from neuraxis.training.devices.options import Devices
+from neuraxis.volume.formats.any_format import is_scan
 
 if TYPE_CHECKING:
     from neuraxis.bundle.bundle import ModelBundle
@@ -138,10 +139,16 @@ def fit(
     return fit_folds(_paths(datasets), chosen, folds, progress, options.get("jobs", 1))
 
 
-def check(dataset: Data, progress: Progress | None = None) -> tuple[Finding, ...]:
-    """Look for what would spoil a training; errors come first."""
+def check(
+    dataset: Data, progress: Progress | None = None, model: ModelBundle | Path | str | None = None
+) -> tuple[Finding, ...]:
+    """Look for what would spoil a training, or of a scan its segmentation with `model`; errors come first."""
     from neuraxis.dataset.checks.check import check_dataset
 
+    if not isinstance(dataset, Dataset) and (model is not None or is_scan(Path(dataset))):
+        from neuraxis.pipelines.checking.scans import check_scans
+
+        return tuple(finding for scan in check_scans([dataset], model) for finding in scan.findings)
     return check_dataset(dataset if isinstance(dataset, Dataset) else open_dataset(dataset), progress)
 
 

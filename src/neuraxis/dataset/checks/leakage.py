@@ -110,8 +110,7 @@ def copied_scans(
     def read(number: int) -> np.ndarray:
         place, channel = scans[number]
         file = cases[place].images[channel]
-        array: np.ndarray = file.read().array[file.index or 0]
-        return array
+        return file.pick(file.read())
 
     for copy in find_copies([sketches[place][channel] for place, channel in scans], [at for at, _ in scans], read):
         (one, channel), (other, other_channel) = scans[copy.first], scans[copy.second]

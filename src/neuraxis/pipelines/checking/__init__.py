@@ -1,0 +1,1 @@
+"""`check`: whole datasets, and scans as they come before a segmentation."""

@@ -1,0 +1,81 @@
+"""The checks of a training on scans that are to be segmented, with or without the model that is to do it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from neuraxis.bundle.bundle import ModelBundle, open_bundle
+from neuraxis.dataset.case import Case, ImageFile
+from neuraxis.dataset.checks.check import in_order
+from neuraxis.dataset.checks.examination import examine_case
+from neuraxis.dataset.checks.finding import Finding
+from neuraxis.dataset.labels import Labels
+from neuraxis.errors import DataError
+from neuraxis.pipelines.scans import Order, find_cases
+from neuraxis.volume.formats.any_format import ending_of, stem
+from neuraxis.workers import map_in_order
+
+UNLIKE = 2.0
+_NO_LABELS = Labels(names={"background": 0, "any": 1})
+
+
+@dataclass(frozen=True)
+class CheckedScan:
+    """One scan and what was found.
+
+    Attributes:
+        case: its files; None where a model finds too few.
+        id: its name.
+        grid: its shape, spacing and orientation in words; empty where it could not be read.
+        findings: errors first.
+    """
+
+    case: Case | None
+    id: str
+    grid: str
+    findings: tuple[Finding, ...]
+
+
+def check_scans(scans: Sequence[Path | str], model: ModelBundle | Path | str | None = None) -> tuple[CheckedScan, ...]:
+    """Look for what would spoil a segmentation.
+
+    Args:
+        scans: files; with a model also folders and `CHANNEL=FILE` pairs, as `segment` takes them.
+        model: what they are to be segmented with: its channels must be there, its spacing is compared.
+
+    Raises:
+        DataError: nothing was found, or it cannot be told which files make a case.
+        BundleError: the model is refused.
+    """
+    if model is None:
+        missing = next((scan for scan in scans if not Path(scan).exists()), None)
+        if missing is not None:
+            raise DataError(f"{missing}: no such file. Name a scan.")
+        orders = tuple(Order(_id(path), Case(_id(path), {"image": ImageFile(path)})) for path in map(Path, scans))
+        return tuple(map_in_order(lambda order: _check(order, None), orders))
+    bundle = model if isinstance(model, ModelBundle) else open_bundle(model)
+    orders = find_cases(scans, bundle.channels, bundle.recipe.missing.by_channel)
+    return tuple(map_in_order(lambda order: _check(order, bundle), orders))
+
+
+def _id(path: Path) -> str:
+    return stem(path) if ending_of(path) else path.name
+
+
+def _check(order: Order, bundle: ModelBundle | None) -> CheckedScan:
+    if order.case is None:
+        message, _, advice = str(order.problem or f"{order.id}: has no image").partition(". ")
+        finding = Finding(order.id, "error", "channel_missing", message, advice or "Add its files.")
+        return CheckedScan(None, order.id, "", (finding,))
+    seen = examine_case(order.case, _NO_LABELS)
+    if bundle is not None and seen.grid is not None:
+        usual = bundle.card["training_data"]["median_spacing_mm"] or bundle.recipe.preparation.spacing_mm or ()
+        pairs = zip(sorted(seen.grid.spacing_mm), sorted(usual), strict=False)
+        apart = [max(a / b, b / a) for a, b in pairs if a and b]
+        if apart and max(apart) > UNLIKE:
+            words = ", ".join(f"{size:g}" for size in usual)
+            message = f"the scan has {seen.grid.describe()}; the model learned at about {words} mm"
+            seen.report("warning", "spacing_unlike", message, "Judge the segmentation with care.")
+    return CheckedScan(order.case, order.id, seen.grid.describe() if seen.grid else "", in_order(seen.findings))
