@@ -36,6 +36,8 @@ ROWS: dict[str, tuple[str, tuple[int, int, int], int, int, int]] = {
     "classic-unet 2D": ("classic-unet", (256, 256, 1), 12, 1, 2),
     "segresnet 3D": ("segresnet", (64, 64, 64), 2, 1, 2),
     "monai-unet 3D": ("monai-unet", (64, 64, 64), 2, 1, 2),
+    "segformer3d 3D": ("segformer3d", (96, 96, 96), 2, 1, 2),
+    "segformer3d 2D": ("segformer3d", (256, 256, 1), 12, 1, 2),
 }
 
 

@@ -79,7 +79,8 @@ def test_weights_are_stored_once(bundle):
     inside = [tensor.name for tensor in graph.initializer if tensor.data_location != onnx.TensorProto.EXTERNAL]
     assert len(inside) < len(graph.initializer)
     assert all(math.prod(tensor.dims) < 16 for tensor in graph.initializer if tensor.name in inside)
-    assert all(attribute.t.ByteSize() < 256 for node in graph.node for attribute in node.attribute)
+    constants = sum(attribute.t.ByteSize() for node in graph.node for attribute in node.attribute)
+    assert constants < 0.1 * bundle.folds[0].weights.stat().st_size  # matrices that interpolate, above all
 
 
 def test_every_network_has_a_bottleneck_that_tells_scans_apart(bundle) -> None:

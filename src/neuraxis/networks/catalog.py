@@ -24,6 +24,9 @@ NETWORKS = Catalog(
         "monai-unet": Entry(
             "neuraxis.networks.monai_unet:MonaiUNet", "U-Net with residual units, 2D and 3D, of MONAI", "train"
         ),
+        "segformer3d": Entry(
+            "neuraxis.networks.segformer3d:SegFormer3D", "small transformer with a linear decoder, 3D and 2D", "train"
+        ),
     },
 )
 OPTIONS = Catalog(
@@ -34,6 +37,7 @@ OPTIONS = Catalog(
         "classic-unet": Entry("neuraxis.networks.options:ClassicUNetOptions", "options of the classic U-Net"),
         "segresnet": Entry("neuraxis.networks.options:SegResNetOptions", "options of SegResNet"),
         "monai-unet": Entry("neuraxis.networks.options:MonaiUNetOptions", "options of MONAI's U-Net"),
+        "segformer3d": Entry("neuraxis.networks.transformer_options:SegFormer3DOptions", "options of SegFormer3D"),
     },
     group="network_options",
 )
@@ -45,6 +49,7 @@ LAYERS = Catalog(
         "classic-unet": Entry("neuraxis.networks.layers:classic_unet_layers", "layers of the classic U-Net"),
         "segresnet": Entry("neuraxis.networks.monai_layers:segresnet_layers", "layers of SegResNet"),
         "monai-unet": Entry("neuraxis.networks.monai_layers:monai_unet_layers", "layers of MONAI's U-Net"),
+        "segformer3d": Entry("neuraxis.networks.transformer_layers:segformer3d_layers", "layers of SegFormer3D"),
     },
     group="network_layers",
 )

@@ -22,13 +22,11 @@ class Cost:
 
     Attributes:
         parameters: numbers that training finds.
-        multiply_adds: of the convolutions of a prediction; FLOPs are twice as many.
-        activation_voxels: values that all convolutions give in a training step, channels times voxels.
+        multiply_adds: of the convolutions, linear layers and attention of a prediction; FLOPs are twice as many.
     """
 
     parameters: int
     multiply_adds: int
-    activation_voxels: int
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,6 @@ def cost(name: str, options: Any, patch: Triple, channels: int, outputs: int) ->
     return Cost(
         sum(layer.parameters for layer in layers),
         sum(layer.multiply_adds for layer in layers if not layer.training_only),
-        sum(layer.after * prod(layer.size) for layer in layers),
     )
 
 
@@ -78,7 +75,7 @@ def example_cost(name: str) -> Cost:
     31.2
     """
     if name not in LAYERS.names():
-        return Cost(0, 0, 0)
+        return Cost(0, 0)
     kind = OPTIONS.load(name)
     topology = plan_topology(EXAMPLE_PATCH, (1.0, 1.0, 1.0))
     options = kind.planned(topology, 32, 320) if hasattr(kind, "planned") else kind()

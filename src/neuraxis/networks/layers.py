@@ -14,7 +14,7 @@ from neuraxis.networks.options import ClassicUNetOptions, ResidualUNetOptions, T
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution with what follows it.
+    """A convolution, or a linear layer of each voxel, with what follows it.
 
     Attributes:
         before: channels it takes.
@@ -30,6 +30,8 @@ class Layer:
         indices: channels of that size of whole numbers that stay likewise.
         training_only: whether a prediction leaves it out.
         others: numbers that training finds beside the convolution and an instance norm after it.
+        groups: into which a convolution deals its channels; as many as there are where it is depth-wise.
+        products: multiply-adds beside it in which no number of its own takes part, such as those of attention.
     """
 
     before: int
@@ -44,17 +46,21 @@ class Layer:
     indices: int = 0
     training_only: bool = False
     others: int = 0
+    groups: int = 1
+    products: int = 0
 
     @property
     def parameters(self) -> int:
         """Numbers that training finds."""
-        return self.after * (prod(self.kernel) * self.before + self.bias + 2 * self.norm) + self.others
+        taps = prod(self.kernel) * self.before // self.groups
+        return self.after * (taps + self.bias + 2 * self.norm) + self.others
 
     @property
     def multiply_adds(self) -> int:
         """Multiplications with an addition, for one sample; biases, norms and activations left out."""
         taps = 1 if self.transposed and self.taken is None else prod(self.kernel)
-        return taps * self.before * self.after * prod(self.taken or self.size)
+        own = taps * self.before * self.after // self.groups * prod(self.taken or self.size)
+        return own + self.products
 
 
 def unet_layers(options: UNetOptions, patch: Triple, channels: int, outputs: int) -> Iterator[Layer]:

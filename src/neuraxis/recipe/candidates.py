@@ -22,7 +22,8 @@ from neuraxis.recipe.spacing import LOW_AT_LEAST, LOW_BELOW, coarsened, median_s
 
 BASE_FEATURES, MOST_FEATURES = 32, 320
 BATCH_3D, BATCH_2D, LEAST_BATCH = 2, 12, 2
-PLANNED = ("features", "strides", "kernels", "flat_axis", "first_width", "blocks_down", "blocks_up", "groups")
+PLANNED = ("features", "strides", "kernels", "flat_axis", "first_width", "blocks_down", "blocks_up", "groups", "heads",
+           "depths", "reductions", "decoder_width")  # fmt: skip
 Triple = tuple[int, int, int]
 Spacing = tuple[float, float, float]
 
@@ -177,7 +178,7 @@ def _options(patch: Triple, spacing: Spacing, flat: int | None, demand: Demand) 
     kind, wished = OPTIONS.load(demand.network), demand.options
     planned: dict[str, Any] = {}
     if hasattr(kind, "planned"):
-        ready = kind.planned(_topology(patch, spacing, wished), BASE_FEATURES, MOST_FEATURES, flat)
+        ready = kind.planned(_topology(kind, patch, spacing, wished), BASE_FEATURES, MOST_FEATURES, flat)
         planned = {key: getattr(ready, key) for key in PLANNED if hasattr(ready, key)}
         for key in ("features", "kernels"):
             if key in wished and len(wished[key]) > len(planned["strides"]):
@@ -194,9 +195,11 @@ def _options(patch: Triple, spacing: Spacing, flat: int | None, demand: Demand) 
         raise RecipeError(f"{where}: {first['msg'].removeprefix('Value error, ')}.") from error
 
 
-def _topology(patch: Triple, spacing: Spacing, wished: Mapping[str, Any]) -> Topology:
+def _topology(kind: Any, patch: Triple, spacing: Spacing, wished: Mapping[str, Any]) -> Topology:
     if "strides" in wished:
         return topology_of([(x, y, z) for x, y, z in wished["strides"]], patch, spacing)
+    if getattr(kind, "has_own_stages", False):
+        return plan_topology(patch, spacing)
     lengths = [len(wished[key]) for key in ("features", "kernels") if key in wished]
     return plan_topology(patch, spacing, min(lengths, default=MAX_STAGES))
 

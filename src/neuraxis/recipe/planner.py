@@ -223,6 +223,10 @@ class _Planner:
             "first_width": "The usual width; it doubles from stage to stage.",
             "blocks_down": "A stage for each time that every axis can be halved, four at most.",
             "blocks_up": "One block for each stage of the decoder, as its authors have it.",
+            "heads": "As many features for each head as the first stage has.",
+            "depths": "Two blocks for each stage, as its authors have it.",
+            "reductions": "The first three stages attend to as many tokens as the third has.",
+            "decoder_width": "As wide as the widest stage can be.",
             "groups": "Eight, or fewer where the width is no multiple of that.",
         }
         for key, reason in reasons.items():
