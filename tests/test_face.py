@@ -23,12 +23,9 @@ NAMES = {
     "list_runs", "make_phantoms", "stop_run",
     # types
     "Case", "ChooseOptions", "CompareOptions", "ConvertOptions", "Dataset", "Finding", "FitResult", "Grid", "Labels",
-    "ModelBundle",
+    "MakeOptions", "ModelBundle",
     "Plan", "Prediction", "Predictor", "PredictorOptions", "QuantiseOptions", "Recipe", "RunState", "Scores",
     "SegmentOptions", "ShiftOptions", "TransferOptions", "Volume",
-    "Case", "ChooseOptions", "CompareOptions", "Dataset", "Finding", "FitResult", "Grid", "Labels",
-    "MakeOptions", "ModelBundle", "Plan", "Prediction", "Predictor", "PredictorOptions", "QuantiseOptions",
-    "Recipe", "RunState", "Scores", "SegmentOptions", "ShiftOptions", "TransferOptions", "Volume",
     # errors
     "BundleError", "DataError", "MissingExtra", "NeuraxisError", "QualityFlag", "RecipeError", "ResourceError",
     "UnknownName", "UsageError",

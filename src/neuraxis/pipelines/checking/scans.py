@@ -71,7 +71,7 @@ def _check(order: Order, bundle: ModelBundle | None) -> CheckedScan:
         return CheckedScan(None, order.id, "", (finding,))
     seen = examine_case(order.case, _NO_LABELS)
     if bundle is not None and seen.grid is not None:
-        usual = bundle.card["training_data"]["median_spacing_mm"] or bundle.recipe.preparation.spacing_mm or ()
+        usual = bundle.card["training_data"]["median_spacing_mm"] or bundle.recipe.preparation.spacing_mm
         pairs = zip(sorted(seen.grid.spacing_mm), sorted(usual), strict=False)
         apart = [max(a / b, b / a) for a, b in pairs if a and b]
         if apart and max(apart) > UNLIKE:
