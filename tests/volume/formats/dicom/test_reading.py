@@ -46,9 +46,6 @@ def remarks(folder: Path) -> str:
     return "; ".join(any_format.geometry_remarks(any_format.read(folder)))
 
 
-# --- order and values -------------------------------------------------------------------------------------------------
-
-
 def test_slices_are_sorted_by_their_place_whatever_their_names_and_numbers_say(tmp_path: Path) -> None:
     def number_backwards(dataset: pydicom.Dataset, place: int) -> None:
         dataset.InstanceNumber = (5 * place) % 12
@@ -346,62 +343,6 @@ def test_a_slice_without_a_place_is_a_picture_and_says_so(tmp_path: Path) -> Non
     assert "left and right are a guess" in any_format.geometry_remarks(found)[0]
     with pytest.raises(DataError, match="do not say where they lie"):
         any_format.read(tmp_path / "ct")
-
-
-# --- enhanced multi-frame ---------------------------------------------------------------------------------------------
-
-
-def enhanced(path: Path, order: list[int], slopes: bool = False) -> np.ndarray:
-    """Write an enhanced MR file whose frames lie in this order, and return the voxels."""
-    volume = a_volume()
-    write_series(path.parent / "single", volume, SeriesOptions("MR"))
-    files = sorted((path.parent / "single").glob("*.dcm"))
-    singles = [pydicom.dcmread(files[place]) for place in order]
-    dataset = pydicom.dcmread(files[0])
-    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"):
-        delattr(dataset, keyword)
-    dataset.SOPClassUID = uid.EnhancedMRImageStorage
-    dataset.NumberOfFrames = len(order)
-    dataset.PixelData = b"".join(single.PixelData for single in singles)
-
-    def item(**values: object) -> pydicom.Dataset:
-        made = pydicom.Dataset()
-        for keyword, value in values.items():
-            setattr(made, keyword, value)
-        return made
-
-    dataset.SharedFunctionalGroupsSequence = [
-        item(
-            PlaneOrientationSequence=[item(ImageOrientationPatient=singles[0].ImageOrientationPatient)],
-            PixelMeasuresSequence=[item(PixelSpacing=singles[0].PixelSpacing, SliceThickness=3)],
-        )
-    ]
-    dataset.PerFrameFunctionalGroupsSequence = [
-        item(
-            PlanePositionSequence=[item(ImagePositionPatient=single.ImagePositionPatient)],
-            PixelValueTransformationSequence=[item(RescaleSlope=1 + place if slopes else 1, RescaleIntercept=0)],
-        )
-        for place, single in zip(order, singles, strict=True)
-    ]
-    dataset.save_as(path)
-    for file in files:
-        file.unlink()
-    (path.parent / "single").rmdir()
-    return volume.array
-
-
-def test_an_enhanced_multi_frame_file_is_read_by_its_functional_groups(tmp_path: Path) -> None:
-    order = [3, 1, 2, 0, 4, 5, 11, 10, 9, 8, 7, 6]
-    array = enhanced(tmp_path / "mr.dcm", order)
-    for path in (tmp_path, tmp_path / "mr.dcm"):
-        found = any_format.read(path)
-        assert np.array_equal(found.array, array)
-        assert found.grid.matches(a_volume().grid)
-
-
-def test_frames_of_an_enhanced_file_are_scaled_one_by_one(tmp_path: Path) -> None:
-    array = enhanced(tmp_path / "mr.dcm", list(range(12)), slopes=True)
-    assert np.allclose(any_format.read(tmp_path).array, array * (1.0 + np.arange(12)))
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------

@@ -97,7 +97,17 @@ def read_onto(path: Path, segment: str, image: Stored) -> Volume:
     who = found.identity.shown(path)
     instance = _only(found, who)
     stack = getattr(image.header, "stack", None)
-    return _volume(instance, stack if isinstance(stack, Stack) else stack_on(image.grid), image, who, segment)
+    if isinstance(stack, Stack):
+        return _volume(instance, stack, image, who, segment)
+    turned = _turned(image.canonical_grid, Stored.of(_stack(instance, who).grid()))
+    return _volume(instance, stack_on(turned.grid), turned, who, segment)
+
+
+def _turned(grid: Grid, like: Stored) -> Stored:
+    """Return how a canonical grid lies where its axes run as those of a file do."""
+    x, y, z = (grid.shape[like.axes.index(axis)] for axis in range(3))
+    turn = like.turn.grid(Grid((x, y, z), np.eye(4))).affine
+    return Stored(Grid((x, y, z), grid.affine @ np.linalg.inv(turn)), like.axes, like.flips)
 
 
 def _only(found: Found, who: str) -> Instance:
