@@ -102,7 +102,8 @@ def test_nan_is_refused_with_a_threshold_as_well() -> None:
 
 def test_a_colour_picture_without_colours_is_answered_with_the_key() -> None:
     with pytest.raises(Undecodable, match=r"4D with 3 volumes.*labels\.colours"):
-        PLAIN.decode(picture((0, 0, 0)))
+        PLAIN.decode(picture((0, 0, 0), (255, 0, 0)))
+    assert values(PLAIN.decode(picture((0, 0, 0), (7, 7, 7)))) == [0, 7]
 
 
 def test_what_is_no_colour_is_refused() -> None:

@@ -91,6 +91,8 @@ class Coding(BaseModel):
             label_map = self._painted([self._whole(layer) for layer in layers])
         elif self.threshold is not None and len(layers) in (3, 4):
             label_map = self._whole(np.asarray(np.mean(layers[:3], axis=0, dtype=np.float32)))
+        elif len(layers) in (3, 4) and all(np.array_equal(layer, layers[0]) for layer in layers[1:3]):
+            label_map = self._whole(layers[0])  # a grey picture stored in colours
         elif len(layers) > 1:
             advice = "Needed is one number for each voxel; join the volumes"
             advice += ", or name the colours with labels.colours." if len(layers) in (3, 4) else "."

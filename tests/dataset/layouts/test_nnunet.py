@@ -182,5 +182,5 @@ def test_labels_that_cannot_be_understood_are_refused(content: dict[str, Any], m
 def test_scans_of_another_format_are_refused_with_what_to_do(nnunet: Make, change_json: Any) -> None:
     folder = nnunet()
     change_json(folder, file_ending=".docx")
-    with pytest.raises(DataError, match=r"file_ending is '\.docx'; \.nii\.gz.* \.nii.* are read"):
+    with pytest.raises(DataError, match=r"file_ending is '\.docx'; .*\.nii\.gz.* \.nii.* are read"):
         LAYOUT.read(folder, PLAIN_OPENING)

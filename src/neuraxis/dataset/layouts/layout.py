@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from neuraxis.volume.formats import any_format
 
 DESCRIPTION = "dataset.json"
 LISTS = (".csv", ".tsv", ".json")
+LIST_NAMES = tuple(f"cases{ending}" for ending in LISTS)
 
 # The words with which a note says what is wrong; `check` knows them by these.
 NO_LABEL = "has no label map"
@@ -40,11 +41,13 @@ class Layout:
         recognises: tells whether a folder is of this layout, without reading scans; it raises nothing.
         read: reads the folder, as the opening says where it says something; raises `DataError` where it breaks the
             layout's rules.
+        last: whether it counts only where no other layout recognises a folder.
     """
 
     looks_for: str
     recognises: Callable[[Path], bool]
     read: Callable[[Path, Opening], Dataset]
+    last: bool = False
 
 
 def description_keys(folder: Path) -> dict[str, Any]:
@@ -155,9 +158,42 @@ def scans_in(folder: Path) -> list[Path]:
     return any_format.scans_among(folder.iterdir()) if folder.is_dir() else []
 
 
-def refuse_empty(dataset: Dataset) -> Dataset:
-    """Return the dataset; raise `DataError` where no case has both images and a label map."""
-    if dataset.cases:
+def spread(paths: Sequence[Path], most: int) -> list[Path]:
+    """Return so many paths at most, spread evenly over all.
+
+    >>> spread([Path("a"), Path("b"), Path("c"), Path("d")], most=2)
+    [PosixPath('a'), PosixPath('c')]
+    """
+    count = min(most, len(paths))
+    return [paths[place * len(paths) // count] for place in range(count)]
+
+
+def listed(names: Iterable[str], most: int = 8) -> str:
+    """Return names in words; of many, the first.
+
+    >>> listed(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    every = list(names)
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more
+
+
+def has_description(folder: Path) -> bool:
+    """Tell whether a folder says itself what it is, so that a look at its files need not."""
+    keys = description_keys(folder).keys()
+    described = {"channel_names", "labels"} <= keys or {"modality", "labels"} <= keys or "training" in keys
+    return described or any((folder / name).is_file() for name in ("dataset_description.json", *LIST_NAMES))
+
+
+def refuse_empty(dataset: Dataset, also_unlabelled: bool = False) -> Dataset:
+    """Return the dataset; raise `DataError` where no case has both images and a label map.
+
+    Args:
+        dataset: as it was read.
+        also_unlabelled: whether unlabelled cases are enough.
+    """
+    if dataset.cases or (also_unlabelled and dataset.unlabelled):
         return dataset
     notes = " ".join(f"{note}." for note in dataset.notes[:4])
     more = f" And {len(dataset.notes) - 4} more." if len(dataset.notes) > 4 else ""

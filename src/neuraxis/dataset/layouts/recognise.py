@@ -10,7 +10,7 @@ from typing import Literal
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.layouts.catalog import LAYOUTS
 from neuraxis.dataset.layouts.label_tables import with_table
-from neuraxis.dataset.layouts.layout import DESCRIPTION, LISTS, NO_IMAGE, NO_LABEL, description_keys, scans_in
+from neuraxis.dataset.layouts.layout import DESCRIPTION, LISTS, NO_IMAGE, NO_LABEL, Layout, description_keys, scans_in
 from neuraxis.dataset.opening import Opening, Place
 from neuraxis.errors import DataError
 from neuraxis.volume.formats.any_format import stem
@@ -45,8 +45,12 @@ def open_place(place: Place | Path | str) -> Dataset:
     """Open a dataset where it lies, as `open_dataset` does."""
     place = place if isinstance(place, Place) else Place(Path(place))
     opening, root = place.opening, _root(place.path)
-    layout = _recognise(root) if opening.layout == "auto" else opening.layout
-    dataset: Dataset = LAYOUTS.load(layout).read(root, opening)
+    layout: Layout = LAYOUTS.load(_recognise(root) if opening.layout == "auto" else opening.layout)
+    if not layout.recognises(root):
+        raise DataError(
+            f"{root}: is not of the layout '{opening.layout}'. Looked for {layout.looks_for}; found {_contents(root)}."
+        )
+    dataset = layout.read(root, opening)
     if opening.label_table is not None:
         dataset = with_table(dataset, opening.label_table)
     if opening.subject:
@@ -59,8 +63,9 @@ def open_place(place: Place | Path | str) -> Dataset:
 
 
 def recognising(folder: Path) -> tuple[str, ...]:
-    """Return the names of all layouts that recognise a folder."""
-    return tuple(name for name in LAYOUTS.names() if LAYOUTS.load(name).recognises(folder))
+    """Return the names of all layouts that recognise a folder; those that come last only where no other does."""
+    found = [name for name in LAYOUTS.names() if LAYOUTS.load(name).recognises(folder)]
+    return tuple(name for name in found if not LAYOUTS.load(name).last) or tuple(found)
 
 
 def _root(path: Path) -> Path:
@@ -83,13 +88,14 @@ def _recognise(folder: Path) -> str:
         return found[0]
     if found:
         raise DataError(f"{folder}: could be of the layouts {', '.join(found)}. Name one of them as the layout.")
-    wanted = "; ".join(f"{name}: {LAYOUTS.load(name).looks_for}" for name in LAYOUTS.names())
-    found_here = _contents(folder)
-    raise DataError(f"{folder}: no layout recognises it. Looked for {wanted}. Found {found_here}. {_advice(folder)}")
+    found_here, known = _contents(folder), ", ".join(LAYOUTS.names())
+    raise DataError(f"{folder}: no layout recognises it ({known}). Found {found_here}. {_advice(folder)}")
 
 
 def _contents(folder: Path) -> str:
     """Say in words what lies in a folder, and which scans of imagesTr and labelsTr have no partner."""
+    if not folder.is_dir():
+        return "a file"
     parts = []
     if (folder / DESCRIPTION).exists():
         keys = description_keys(folder)
@@ -117,4 +123,4 @@ def _advice(folder: Path) -> str:
         return f"The folder '{below[0]}' in it is a dataset: name that."
     if (folder / "imagesTr").is_dir() and not (folder / DESCRIPTION).exists():
         return 'Write a dataset.json that names the channels and the labels, such as {"background": 0, "lesion": 1}.'
-    return "Name a dataset's own folder, or arrange the scans in one of these layouts."
+    return "Name a dataset's own folder, or list its cases in a file cases.csv (columns: case, label, one a channel)."

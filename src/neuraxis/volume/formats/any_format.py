@@ -136,10 +136,15 @@ def is_scan(path: Path) -> bool:
     return not path.name.startswith(".") and bool(_named(path))
 
 
+def is_picture(path: Path) -> bool:
+    """Tell whether the name of a file is a picture's."""
+    return _named(path) == "picture"
+
+
 def scans_among(paths: Iterable[Path]) -> list[Path]:
     """Return the scans among files, sorted; pictures beside other scans are none, but thumbnails and figures."""
     scans = sorted(path for path in paths if is_scan(path))
-    volumes = [path for path in scans if _named(path) != "picture"]
+    volumes = [path for path in scans if not is_picture(path)]
     return volumes or scans
 
 

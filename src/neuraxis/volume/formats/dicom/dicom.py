@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from neuraxis.registry import need
-from neuraxis.volume.formats.format import Format
+from neuraxis.volume.formats.format import Format, Segment
 from neuraxis.volume.grid import Grid
 from neuraxis.volume.volume import Stored, Volume
 
@@ -68,6 +68,19 @@ def read_onto(path: Path, segment: str, image: Stored) -> Volume:
     return reading.read_onto(path, segment, image)
 
 
+def segments(path: Path) -> tuple[Segment, ...]:
+    """Return the segments that a DICOM SEG describes; nothing of other DICOM.
+
+    Raises:
+        DataError: it cannot be read.
+        MissingExtra: as `read`.
+    """
+    need("pydicom", "dicom")
+    from neuraxis.volume.formats.dicom.segmentation import reading
+
+    return tuple(Segment(name, number) for name, number in reading.segments_of(path).items())
+
+
 def remarks(volume: Volume) -> tuple[str, ...]:
     """Say what is odd about the series that a volume came from."""
     told: tuple[str, ...] = getattr(volume.stored.header if volume.stored else None, "remarks", ())
@@ -113,6 +126,7 @@ FORMAT = Format(
     read=read,
     read_grid=read_grid,
     remarks=remarks,
+    segments=segments,
     is_part=is_part,
     read_layout=read_layout,
     read_onto=read_onto,
