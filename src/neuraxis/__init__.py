@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     )
     from neuraxis.evaluation.scores import Scores
     from neuraxis.inference.predictor import Predictor, PredictorOptions
+    from neuraxis.pipelines.checking.inspecting import inspect
     from neuraxis.pipelines.choice.choose import ChooseOptions
     from neuraxis.pipelines.choice.choose import choose_among as choose
     from neuraxis.pipelines.comparison.compare import CompareOptions, compare
@@ -77,6 +78,7 @@ else:
         "evaluate": "neuraxis.pipelines.evaluate:evaluate_folders",
         "examine_machine": "neuraxis.pipelines.doctor",
         "export_bundle": "neuraxis.bundle.exports.exporting",
+        "inspect": "neuraxis.pipelines.checking.inspecting",
         "list_runs": "neuraxis.pipelines.runs.state",
         "make_phantoms": "neuraxis.dataset.phantoms.make",
         "open_bundle": "neuraxis.bundle.bundle",
@@ -172,6 +174,7 @@ __all__ = [
     "export_bundle",
     "fit",
     "import_bundle",
+    "inspect",
     "list_bundles",
     "list_choices",
     "list_runs",

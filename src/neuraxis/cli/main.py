@@ -35,6 +35,7 @@ VERBS = {
     "evaluate": "neuraxis.cli.evaluate:evaluate",
     "compare": "neuraxis.cli.compare:compare",
     "transfer": "neuraxis.cli.transfer:transfer",
+    "inspect": "neuraxis.cli.inspect:inspect",
     "check": "neuraxis.cli.check:check",
     "plan": "neuraxis.cli.plan:plan",
     "prepare": "neuraxis.cli.prepare:prepare",

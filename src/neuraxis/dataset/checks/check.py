@@ -63,14 +63,20 @@ class Survey:
 
     def each(self, examine: Callable[[Case], Seen], examination: Callable[[Seen], Examination]) -> Iterator[Seen]:
         """Examine the cases in threads, and yield what that gives; `examination` finds its part for the survey."""
-        labelled = len(self._dataset.cases)
-        for place, found in enumerate(map_in_order(examine, (*self._dataset.cases, *self._dataset.unlabelled))):
+        for found in map_in_order(examine, (*self._dataset.cases, *self._dataset.unlabelled)):
             seen = examination(found)
-            self._findings += seen.findings if place < labelled else map(_of_unlabelled, seen.findings)
-            self._sketches.append(seen.sketches)
-            if place < labelled:
-                self._counts[seen.case.id] = seen.counts
+            self.add(seen.findings, seen.counts, seen.sketches)
             yield found
+
+    def add(
+        self, findings: Iterable[Finding], counts: Mapping[int, int], sketches: Mapping[str, Sketch | None]
+    ) -> None:
+        """Remember what was seen of the next case: of the labelled ones in their order, then of the unlabelled."""
+        place, labelled = len(self._sketches), len(self._dataset.cases)
+        self._findings += findings if place < labelled else map(_of_unlabelled, findings)
+        self._sketches.append(sketches)
+        if place < labelled:
+            self._counts[self._dataset.cases[place].id] = counts
 
     def findings(self) -> tuple[Finding, ...]:
         """Return everything that was found, and what is seen only in all cases together; errors first."""

@@ -35,6 +35,7 @@ class Examination:
     Attributes:
         channels: name to array (X, Y, Z), of the file's own dtype; those that could be read and share a grid.
         grid: their canonical grid.
+        stored_axes: how the file of the first one is oriented, such as "LPS".
         label: label map (X, Y, Z) of whole numbers, where it could be read and lies on the same grid.
         counts: label number to voxels.
         sketches: channel to what is kept of it to find copies by; None where it is the same everywhere.
@@ -44,6 +45,7 @@ class Examination:
     labels: Labels
     channels: dict[str, np.ndarray] = field(default_factory=dict)
     grid: Grid | None = None
+    stored_axes: str = ""
     label: np.ndarray | None = None
     counts: dict[int, int] = field(default_factory=dict)
     sketches: dict[str, Sketch | None] = field(default_factory=dict)
@@ -93,6 +95,7 @@ def _read_channels(seen: Examination) -> None:
             continue
         if seen.grid is None:
             first, seen.grid = name, volume.grid
+            seen.stored_axes = (volume.stored.grid if volume.stored else volume.grid).axis_codes
             _check_geometry(seen, volume)
         elif not _same_grid(seen, f"'{name}' and '{first}'", volume.grid):
             continue
