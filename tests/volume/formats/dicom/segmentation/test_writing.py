@@ -110,6 +110,22 @@ def test_a_drawing_by_hand_names_no_algorithm(tmp_path: Path) -> None:
     assert "SegmentationAlgorithmIdentificationSequence" not in seg.SegmentSequence[0]
 
 
+def test_names_of_any_letters_and_headers_with_faults_are_written(tmp_path: Path) -> None:
+    image = a_series(tmp_path / "ct")
+    for file in (tmp_path / "ct").glob("*.dcm"):
+        dataset = pydicom.dcmread(file)
+        dataset.SpecificCharacterSet, dataset.PatientName = "ISO_IR 100", "Müller^Änne"
+        dataset.PatientSex, dataset.StudyTime, dataset.StudyDate = "U", "99", "20260231"
+        del dataset.AccessionNumber
+        dataset.save_as(file)
+    segments = (Segment(3, "Läsion ∅"), SEGMENTS[1])
+    path = write_segmentation(tmp_path / "seg.dcm", labels_of(image), Source(tmp_path / "ct"), segments)
+    seg = pydicom.dcmread(path)
+    assert (seg.PatientName, seg.PatientSex, seg.StudyTime) == ("Müller^Änne", "", "")
+    assert seg.SegmentSequence[0].SegmentLabel == "Läsion ∅"
+    assert list(segments_of(path)) == ["Läsion ∅", "a thing nobody coded"]
+
+
 def test_an_empty_segmentation_can_be_written(tmp_path: Path) -> None:
     image = a_series(tmp_path / "ct")
     empty = image.with_array(np.zeros(image.array.shape, np.uint8))

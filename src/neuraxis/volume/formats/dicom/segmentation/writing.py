@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -177,18 +178,35 @@ def _source_datasets(origin: Origin) -> list[Any]:
     datasets = []
     for path in paths:
         with opened(path, pixels=False) as dataset:
-            for keyword in _MAY_BE_EMPTY:
-                if keyword not in dataset:
-                    setattr(dataset, keyword, None)
-            if not dataset.get("DeidentificationMethod", "not told"):
-                dataset.DeidentificationMethod = "not told"
-            datasets.append(dataset)
+            datasets.append(_tidied(dataset))
     if len(datasets) > 1 and len(datasets) != len(origin.stack.frames):
         raise DataError(
             f"{origin.series.name}: lies in {len(datasets)} multi-frame files, on which no single DICOM SEG can be "
             "written. Write NIfTI in its place."
         )
     return datasets
+
+
+def _tidied(dataset: Any) -> Any:
+    """Give a source's header what a valid file needs; what cannot be a date or a sex is left empty."""
+    dataset.decode()
+    dataset.SpecificCharacterSet = "ISO_IR 192"  # names of segments may need any letter
+    for keyword in _MAY_BE_EMPTY:
+        if keyword not in dataset or not _is_valid(keyword, str(dataset[keyword].value or "")):
+            setattr(dataset, keyword, None)
+    if not dataset.get("DeidentificationMethod", "not told"):
+        dataset.DeidentificationMethod = "not told"
+    return dataset
+
+
+def _is_valid(keyword: str, value: str) -> bool:
+    if keyword.endswith(("Date", "Time")) and value:
+        form = "%Y%m%d" if keyword.endswith("Date") else "%H%M%S"
+        try:
+            datetime.strptime(value.partition(".")[0], form)
+        except ValueError:
+            return False
+    return keyword != "PatientSex" or value in ("", "M", "F", "O")
 
 
 def _made(datasets: list[Any], slices: np.ndarray, segments: Sequence[Segment], author: Author, who: str) -> Any:
