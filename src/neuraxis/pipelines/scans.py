@@ -132,8 +132,8 @@ def _order_of_study(study: Study, channels: tuple[str, ...]) -> Order:
         told = f"'{several}' could be {' or '.join(one.describe() for one in others[several])}"
     else:
         told = f"no series says that it is {' or '.join(others)}; there are {studies.describe(study.found.series)}"
-    pair = f"{several or next(iter(others))}={study.shown}#SERIES"
-    problem = DataError(f"{study.shown}: {told}. Name a folder of one series, or each channel's as {pair}.")
+    pair = f"{several or next(iter(others))}=FOLDER#SERIES"
+    problem = DataError(f"{study.shown}: {told}. Name the series of each channel, such as {pair}.")
     return Order(study.name, None if several else case, problem)
 
 

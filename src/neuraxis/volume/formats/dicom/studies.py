@@ -96,6 +96,7 @@ def match(study: Study, channels: Sequence[str]) -> tuple[dict[str, Series], dic
             for channel in left
             if not open_ones.get(channel)
         }
+        could = {channel: _without_contrast(found, channel) for channel, found in could.items()}
         certain |= _settled({**could, **{name: kept for name, kept in open_ones.items() if name in left}})
         open_ones = {
             channel: tuple(series for series in (could.get(channel) or open_ones.get(channel, ()))
@@ -104,6 +105,12 @@ def match(study: Study, channels: Sequence[str]) -> tuple[dict[str, Series], dic
             if channel not in certain
         }  # fmt: skip
     return certain, open_ones
+
+
+def _without_contrast(series: tuple[Series, ...], channel: str) -> tuple[Series, ...]:
+    """Leave out series with contrast where the channel speaks of none and there are others."""
+    plain = tuple(one for one in series if not _words(one.first.description) & _CONTRAST)
+    return plain if plain and not (_words(channel) & _CONTRAST) else series
 
 
 def _settled(could: dict[str, tuple[Series, ...]]) -> dict[str, Series]:
