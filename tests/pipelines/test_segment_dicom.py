@@ -84,7 +84,7 @@ def test_what_cannot_be_told_apart_lists_the_series(tmp_path: Path) -> None:
         a_series(tmp_path / "study" / f"s{number}", description, number)
     (words,) = found([tmp_path / "study"], TWO)["study"]
     assert "'FLAIR' could be '1-FLAIR_tra' (MR, 11 of 13 x 9) or '2-FLAIR_cor'" in words
-    assert "#SERIES" in words
+    assert ":SERIES" in words
     (words,) = found([tmp_path / "study"], ("T2", "T1"))["study"]
     assert "no series says that it is T2; there are '1-FLAIR_tra'" in words
 
@@ -93,9 +93,9 @@ def test_pairs_name_folders_and_series(tmp_path: Path) -> None:
     for number, description in enumerate(("FLAIR tra", "FLAIR cor", "T1"), start=1):
         a_series(tmp_path / "study" / f"s{number}", description, number)
     study = tmp_path / "study"
-    assert found([f"FLAIR={study}#2-FLAIR_cor", f"T1={study}"], TWO) == {"study": ["2-FLAIR_cor", "3-T1"]}
+    assert found([f"FLAIR={study}:2-FLAIR_cor", f"T1={study}"], TWO) == {"study": ["2-FLAIR_cor", "3-T1"]}
     assert found([f"FLAIR={study / 's1'}", f"T1={study / 's3'}"], TWO) == {"study": ["1-FLAIR_tra", "3-T1"]}
-    (order,) = find_cases([f"FLAIR={study}#nothing", f"T1={study}"], TWO)
+    (order,) = find_cases([f"FLAIR={study}:nothing", f"T1={study}"], TWO)
     assert order.case is not None
     with pytest.raises(DataError, match="'nothing' names no series"):
         order.case.read_images()
@@ -135,7 +135,7 @@ def test_the_result_lies_on_the_series_and_says_nothing_of_the_patient(
     a_series(study / "a", "FLAIR of Jane", 1)
     a_series(study / "b", "T1", 2)
     bundle = threshold(TWO)
-    pairs = [f"FLAIR={study}#1", f"T1={study}"]
+    pairs = [f"FLAIR={study}:1", f"T1={study}"]
     (result,) = segment(pairs, bundle, tmp_path / "out", options())
     assert result.error is None
     assert result.path == tmp_path / "out" / "scan.nii.gz"
@@ -144,7 +144,7 @@ def test_the_result_lies_on_the_series_and_says_nothing_of_the_patient(
     assert np.allclose(image.affine, np.eye(4))
     told = (tmp_path / "out" / "scan.json").read_text() + json.dumps(result.prediction, default=str) + caplog.text
     assert not any(secret in told.casefold() for secret in SECRETS)
-    assert json.loads((tmp_path / "out" / "scan.json").read_text())["images"]["T1"].endswith("***/***#2-T1")
+    assert json.loads((tmp_path / "out" / "scan.json").read_text())["images"]["T1"].endswith("***/***:2-T1")
 
 
 def test_a_broken_study_is_one_line_without_the_patient(

@@ -65,9 +65,10 @@ def segment(
         neuraxis segment scans/ --model m.nxb --into out/ --as dicom-seg,glb
         neuraxis segment sub-01_FLAIR.nii.gz --model m.nxb --into bids/ --as bids
         neuraxis segment FLAIR=a.nii.gz T1=b.nii.gz --model m.nxb --into out/
+        neuraxis segment dicom-study/ --model m.nxb --into out/
 
     Args:
-        scans: Files, folders of scans, or CHANNEL=FILE pairs for one scan of several channels.
+        scans: Files, folders of scans or of DICOM, or CHANNEL=FILE pairs for one scan of several channels.
         choices: what is asked for.
         output: how it is shown.
     """

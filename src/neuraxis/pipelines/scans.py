@@ -52,7 +52,7 @@ def find_cases(
 
     Args:
         scans: files, folders, or `CHANNEL=FILE` pairs of one case; a DICOM folder in a pair may name its series,
-            `T1=FOLDER#SERIES`.
+            `T1=FOLDER:SERIES`.
         channels: the model's channels, in order.
         optional: those of them that a case may lack, though not all.
 
@@ -132,7 +132,7 @@ def _order_of_study(study: Study, channels: tuple[str, ...]) -> Order:
         told = f"'{several}' could be {' or '.join(one.describe() for one in others[several])}"
     else:
         told = f"no series says that it is {' or '.join(others)}; there are {studies.describe(study.found.series)}"
-    pair = f"{several or next(iter(others))}=FOLDER#SERIES"
+    pair = f"{several or next(iter(others))}=FOLDER:SERIES"
     problem = DataError(f"{study.shown}: {told}. Name the series of each channel, such as {pair}.")
     return Order(study.name, None if several else case, problem)
 
@@ -255,8 +255,8 @@ def _order_of_pairs(pairs: list[tuple[str, Path]], channels: tuple[str, ...], op
 
 
 def _image(path: Path, channel: str) -> ImageFile:
-    """Return the file of one channel; of a DICOM folder, `FOLDER#SERIES` or the series that says the channel."""
-    folder, mark, series = str(path).rpartition("#")
+    """Return the file of one channel; of a DICOM folder, `FOLDER:SERIES` or the series that says the channel."""
+    folder, mark, series = str(path).rpartition(":")
     if mark and not path.exists() and dicom.is_part(Path(folder)):
         return ImageFile(Path(folder), series=series)
     if not path.is_dir() or not dicom.is_part(path):

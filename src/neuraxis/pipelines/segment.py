@@ -175,7 +175,7 @@ def _predict(order: Order, ready: Future[Ready], predictor: Predictor, progress:
 
 def _told(file: ImageFile) -> str:
     """Return where an image lies as a sidecar may say it."""
-    return any_format.shown(file.path) + (f"#{file.series}" if file.series else "")
+    return any_format.shown(file.path) + (f":{file.series}" if file.series else "")
 
 
 def _save(order: Order, found: Prediction | SegmentResult, target: Target, overwrite: bool) -> SegmentResult:
