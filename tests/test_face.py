@@ -20,12 +20,16 @@ NAMES = {
     "choose", "compare", "convert", "domain_shift", "transfer",
     "read_volume", "open_bundle", "list_choices", "examine_machine", "run_demo",
     "export_bundle", "import_bundle", "list_bundles", "pull_bundle", "cite_bundle", "quantise_bundle",
-    "list_runs", "make_phantoms", "stop_run",
+    "list_runs", "make_phantoms", "stop_run", "list_sources", "fetch_dataset",
     # types
     "Case", "ChooseOptions", "CompareOptions", "ConvertOptions", "Dataset", "Finding", "FitResult", "Grid", "Labels",
     "MakeOptions", "ModelBundle",
     "Plan", "Prediction", "Predictor", "PredictorOptions", "QuantiseOptions", "Recipe", "RunState", "Scores",
     "SegmentOptions", "ShiftOptions", "TransferOptions", "Volume",
+    "Case", "ChooseOptions", "CompareOptions", "Dataset", "Finding", "FitResult", "Grid", "Labels",
+    "MakeOptions", "ModelBundle", "Plan", "Prediction", "Predictor", "PredictorOptions", "QuantiseOptions",
+    "Recipe", "RunState", "Scores", "SegmentOptions", "SourceOptions", "FetchedDataset",
+    "ShiftOptions", "TransferOptions", "Volume",
     # errors
     "BundleError", "DataError", "MissingExtra", "NeuraxisError", "QualityFlag", "RecipeError", "ResourceError",
     "UnknownName", "UsageError",

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import stat
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from neuraxis import files
 from neuraxis.errors import BundleError, DataError, ResourceError, UsageError
 from neuraxis.files import (
     atomic_path,
+    extract_tar,
     extract_zip,
     folder_lock,
     read_json,
@@ -194,15 +197,14 @@ def test_two_members_of_one_name_are_refused(tmp_path: Path, second: str) -> Non
         extract_zip(zip_of(tmp_path / "a.zip", ("a", b"1"), (second, b"2")), tmp_path / "out")
 
 
-def test_a_bomb_is_refused_before_it_unpacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bomb_is_refused_before_it_unpacks(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="a bomb"):
         extract_zip(zip_of(tmp_path / "a.zip", ("zeros", bytes(2**23))), tmp_path / "out")
-    monkeypatch.setattr(files, "MAX_MEMBERS", 2)
+    few, small = files.ExtractionLimits(members=2), files.ExtractionLimits(total_bytes=5)
     with pytest.raises(BundleError, match="holds 3 files"):
-        extract_zip(zip_of(tmp_path / "b.zip", ("a", b""), ("b", b""), ("c", b"")), tmp_path / "out")
-    monkeypatch.setattr(files, "MAX_EXTRACTED_BYTES", 5)
+        extract_zip(zip_of(tmp_path / "b.zip", ("a", b""), ("b", b""), ("c", b"")), tmp_path / "out", few)
     with pytest.raises(BundleError, match="unpacks to more than"):
-        extract_zip(zip_of(tmp_path / "c.zip", ("a", b"123"), ("b", b"123")), tmp_path / "out")
+        extract_zip(zip_of(tmp_path / "c.zip", ("a", b"123"), ("b", b"123")), tmp_path / "out", small)
     assert not (tmp_path / "out").exists()
 
 
@@ -218,6 +220,66 @@ def test_a_broken_archive_is_refused_wherever_it_is_broken(tmp_path: Path) -> No
     broken.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(BundleError, match="not a readable zip archive"):
         extract_zip(broken, tmp_path / "out")
+
+
+# --- tar --------------------------------------------------------------------------------------------------------------
+
+
+def tar_of(folder: Path, *members: tarfile.TarInfo, mode: str = "w") -> Path:
+    path = folder / "a.tar"
+    with tarfile.open(path, mode) as archive:
+        for member in members:
+            archive.addfile(member, io.BytesIO(b"x" * member.size))
+    return path
+
+
+def member_of(name: str, kind: bytes = tarfile.REGTYPE, size: int = 3) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname, member.mode = kind, "/etc/passwd", 0o4777
+    member.size = size if kind == tarfile.REGTYPE else 0
+    return member
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
+def test_a_sound_tar_is_extracted_without_its_rights(tmp_path: Path, mode: str) -> None:
+    archive = tar_of(tmp_path, member_of("T", tarfile.DIRTYPE), member_of("./T/b/c.txt"), mode=mode)
+    extract_tar(archive, tmp_path / "out")
+    assert (tmp_path / "out" / "T" / "b" / "c.txt").read_bytes() == b"xxx"
+    assert (tmp_path / "out" / "T" / "b" / "c.txt").stat().st_mode & 0o7111 == 0
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x", "c:\\x", "a\\..\\x"])
+def test_a_tar_member_that_would_leave_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BundleError, match="would leave the folder"):
+        extract_tar(tar_of(tmp_path, member_of(name)), tmp_path / "out")
+    assert names_in(tmp_path) == ["a.tar"]
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
+def test_links_and_devices_in_a_tar_are_refused(tmp_path: Path, kind: bytes) -> None:
+    with pytest.raises(BundleError, match="is a link or device"):
+        extract_tar(tar_of(tmp_path, member_of("a", kind)), tmp_path / "out")
+
+
+def test_a_tar_with_too_much_is_refused_before_it_is_written(tmp_path: Path) -> None:
+    archive = tar_of(tmp_path, member_of("a", size=600), member_of("b", size=600))
+    with pytest.raises(BundleError, match="unpacks to more than"):
+        extract_tar(archive, tmp_path / "out", files.ExtractionLimits(total_bytes=1000))
+    assert names_in(tmp_path / "out") == ["a"]
+    with pytest.raises(BundleError, match="more than 1 files"):
+        extract_tar(archive, tmp_path / "more", files.ExtractionLimits(members=1))
+    with pytest.raises(BundleError, match="there twice"):
+        extract_tar(tar_of(tmp_path, member_of("a"), member_of("./A")), tmp_path / "twice")
+
+
+def test_a_tar_that_is_cut_or_none_at_all_is_refused(tmp_path: Path) -> None:
+    archive = tar_of(tmp_path, member_of("a", size=5000), mode="w:gz")
+    archive.write_bytes(archive.read_bytes()[:-20])
+    with pytest.raises(BundleError, match="Fetch it again"):
+        extract_tar(archive, tmp_path / "out")
+    archive.write_bytes(b"no tar at all" * 100)
+    with pytest.raises(BundleError, match="is not a readable tar archive"):
+        extract_tar(archive, tmp_path / "none")
 
 
 def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:

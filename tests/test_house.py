@@ -183,6 +183,7 @@ FORBIDDEN_CALLS = {
     "tarfile.open",
     "shutil.unpack_archive",
 }
+EXTRACTION = r"src/neuraxis/files\.py:\d+ calls tarfile\.open"  # the one safe extraction looks at each member itself
 
 
 def forbidden_in(path: Path) -> Iterator[str]:
@@ -227,7 +228,9 @@ def test_the_check_for_forbidden_things_finds_them(line: str, fault: str, tmp_pa
 
 
 def test_nothing_that_runs_code_from_files_is_used() -> None:
-    assert not [fault for path in SHIPPED_OR_RUN for fault in forbidden_in(path)]
+    found = [fault for path in SHIPPED_OR_RUN for fault in forbidden_in(path)]
+    assert [fault for fault in found if not re.fullmatch(EXTRACTION, fault)] == []
+    assert len(found) == 1
 
 
 def test_only_the_command_line_prints() -> None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from neuraxis.dataset.phantoms.kind import MakeOptions
     from neuraxis.dataset.phantoms.make import make_phantoms
     from neuraxis.dataset.prediction import Prediction
+    from neuraxis.dataset.sources.fetch import FetchedDataset, SourceOptions, fetch_dataset
+    from neuraxis.dataset.sources.source import list_sources
     from neuraxis.errors import (
         BundleError,
         DataError,
@@ -79,7 +81,9 @@ else:
         "examine_machine": "neuraxis.pipelines.doctor",
         "export_bundle": "neuraxis.bundle.exports.exporting",
         "inspect": "neuraxis.pipelines.checking.inspecting",
+        **dict.fromkeys(("FetchedDataset", "SourceOptions", "fetch_dataset"), "neuraxis.dataset.sources.fetch"),
         "list_runs": "neuraxis.pipelines.runs.state",
+        "list_sources": "neuraxis.dataset.sources.source",
         "make_phantoms": "neuraxis.dataset.phantoms.make",
         "open_bundle": "neuraxis.bundle.bundle",
         "open_dataset": "neuraxis.dataset.layouts.recognise",
@@ -137,6 +141,7 @@ __all__ = [
     "ConvertOptions",
     "DataError",
     "Dataset",
+    "FetchedDataset",
     "Finding",
     "FitResult",
     "Grid",
@@ -158,6 +163,7 @@ __all__ = [
     "Scores",
     "SegmentOptions",
     "ShiftOptions",
+    "SourceOptions",
     "TransferOptions",
     "UnknownName",
     "UsageError",
@@ -172,12 +178,14 @@ __all__ = [
     "evaluate",
     "examine_machine",
     "export_bundle",
+    "fetch_dataset",
     "fit",
     "import_bundle",
     "inspect",
     "list_bundles",
     "list_choices",
     "list_runs",
+    "list_sources",
     "make_phantoms",
     "open_bundle",
     "open_dataset",

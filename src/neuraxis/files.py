@@ -8,12 +8,15 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import stat
 import struct
+import tarfile
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -22,6 +25,24 @@ from neuraxis.errors import BundleError, DataError, ResourceError, UsageError
 MAX_MEMBERS = 10_000
 MAX_EXTRACTED_BYTES = 20 * 2**30
 MAX_RATIO = 200
+
+
+@dataclass(frozen=True)
+class ExtractionLimits:
+    """What an archive may hold at most.
+
+    Attributes:
+        members: files and folders.
+        total_bytes: of all files together, unpacked.
+        ratio: of a file's size to what it takes in the archive.
+    """
+
+    members: int = MAX_MEMBERS
+    total_bytes: int = MAX_EXTRACTED_BYTES
+    ratio: int = MAX_RATIO
+
+
+USUAL_LIMITS = ExtractionLimits()
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 
 
@@ -131,46 +152,101 @@ def folder_lock(folder: Path) -> Iterator[None]:
         yield
 
 
-def extract_zip(archive: Path, into: Path) -> None:
+def extract_zip(archive: Path, into: Path, limits: ExtractionLimits = USUAL_LIMITS) -> None:
     """Extract a zip whose every member was checked first: no code runs and nothing leaves `into`.
 
     Raises:
         BundleError: not a zip, or a member that is absolute, climbs out, is a link, comes twice or is a bomb.
     """
+    with _refusing(archive, into, "zip"), zipfile.ZipFile(archive) as content:
+        members = content.infolist()
+        check_members(archive, members, limits)
+        for member in members:
+            content.extract(member, into)
+
+
+def extract_tar(archive: Path, into: Path, limits: ExtractionLimits = USUAL_LIMITS) -> None:
+    """Extract a tar, packed or not, of folders and plain files alone; owners, rights and times are not taken over.
+
+    Raises:
+        BundleError: not a tar, or a member that is absolute, climbs out, is a link or device, comes twice, or is too
+            much. What came before it lies in `into` then.
+    """
+    seen: set[str] = set()
+    total = 0
+    with _refusing(archive, into, "tar"), tarfile.open(archive, "r:*") as content:
+        for count, member in enumerate(content, 1):
+            path = _checked_path(archive, member.name, seen)
+            total += member.size
+            if count > limits.members:
+                raise BundleError(f"{archive}: holds more than {limits.members} files. It is refused.")
+            if total > limits.total_bytes:
+                raise BundleError(f"{archive}: unpacks to more than {limits.total_bytes >> 30} GiB. It is refused.")
+            if member.isdir():
+                (into / path).mkdir(parents=True, exist_ok=True)
+                continue
+            source = content.extractfile(member) if member.isreg() else None
+            if source is None:
+                raise BundleError(f"{archive}: member {member.name!a} is a link or device. The archive is refused.")
+            (into / path).parent.mkdir(parents=True, exist_ok=True)
+            with source, (into / path).open("xb") as target:
+                shutil.copyfileobj(source, target, 2**20)
+
+
+@contextlib.contextmanager
+def _refusing(archive: Path, into: Path, kind: str) -> Iterator[None]:
+    """Turn what goes wrong while unpacking into one line."""
     try:
-        with zipfile.ZipFile(archive) as content:
-            members = content.infolist()
-            check_members(archive, members)
-            for member in members:
-                content.extract(member, into)
+        yield
     except OSError as error:
         if error.errno in _FULL:
             why = f"cannot be written to ({error.strerror})"
             raise ResourceError(f"{into}: {why}. Make room or choose another folder.") from error
-        raise BundleError(f"{archive}: cannot be unpacked ({error.strerror}). Fetch it again.") from error
-    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError) as error:
-        raise BundleError(f"{archive}: is not a readable zip archive ({error}). Fetch it again.") from error
+        raise BundleError(f"{archive}: cannot be unpacked ({error.strerror or error}). Fetch it again.") from error
+    except (
+        zipfile.BadZipFile, tarfile.TarError, zlib.error, struct.error, EOFError, ValueError, RuntimeError
+    ) as error:  # fmt: skip
+        raise BundleError(f"{archive}: is not a readable {kind} archive ({error}). Fetch it again.") from error
 
 
-def check_members(archive: Path, members: list[zipfile.ZipInfo]) -> None:
+def check_members(archive: Path, members: list[zipfile.ZipInfo], limits: ExtractionLimits = USUAL_LIMITS) -> None:
     """Refuse an archive with a member that must not be extracted (see `extract_zip`)."""
-    if len(members) > MAX_MEMBERS:
-        raise BundleError(f"{archive}: holds {len(members)} files, more than {MAX_MEMBERS}. It is refused.")
+    if len(members) > limits.members:
+        raise BundleError(f"{archive}: holds {len(members)} files, more than {limits.members}. It is refused.")
     seen: set[str] = set()
     for member in members:
         name = member.filename
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or "\0" in name or not path.parts:
-            raise BundleError(f"{archive}: member {name!a} would leave the folder. The archive is refused.")
+        _checked_path(archive, name, seen)
         if stat.S_ISLNK(member.external_attr >> 16):
             raise BundleError(f"{archive}: member {name!a} is a link. The archive is refused.")
-        if str(path).casefold() in seen:
-            raise BundleError(f"{archive}: member {name!a} is there twice. The archive is refused.")
-        seen.add(str(path).casefold())
-        if member.file_size > max(2**20, member.compress_size * MAX_RATIO):
+        if member.file_size > max(2**20, member.compress_size * limits.ratio):
             raise BundleError(f"{archive}: member {name!a} unpacks to {member.file_size} bytes, a bomb. It is refused.")
-    if sum(member.file_size for member in members) > MAX_EXTRACTED_BYTES:
-        raise BundleError(f"{archive}: unpacks to more than {MAX_EXTRACTED_BYTES >> 30} GiB. It is refused.")
+    if sum(member.file_size for member in members) > limits.total_bytes:
+        raise BundleError(f"{archive}: unpacks to more than {limits.total_bytes >> 30} GiB. It is refused.")
+
+
+def plain_path(name: str) -> PurePosixPath | None:
+    """Return the relative path that a name from elsewhere stands for; None where it would leave the folder.
+
+    >>> plain_path("sub-01/anat/T1w.nii.gz")
+    PurePosixPath('sub-01/anat/T1w.nii.gz')
+    >>> plain_path("../../etc/passwd") is None
+    True
+    """
+    path = PurePosixPath(name)
+    leaves = path.is_absolute() or ".." in path.parts or not path.parts
+    return None if leaves or any(sign in name for sign in "\\:\0") else path
+
+
+def _checked_path(archive: Path, name: str, seen: set[str]) -> PurePosixPath:
+    """Return the path of an archive's member; refuse one that leaves the folder or comes twice."""
+    path = plain_path(name)
+    if path is None:
+        raise BundleError(f"{archive}: member {name!a} would leave the folder. The archive is refused.")
+    if str(path).casefold() in seen:
+        raise BundleError(f"{archive}: member {name!a} is there twice. The archive is refused.")
+    seen.add(str(path).casefold())
+    return path
 
 
 def cache_folder() -> Path:

@@ -16,7 +16,7 @@ import neuraxis as nx
 from neuraxis.bundle.bundle import open_bundle
 from neuraxis.errors import BundleError, MissingExtra, UnknownName, UsageError
 
-spec = importlib.util.spec_from_file_location("web_server", Path(__file__).with_name("web_server.py"))
+spec = importlib.util.spec_from_file_location("web_server", Path(__file__).parents[1] / "net" / "web_server.py")
 web_server = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(web_server)
 Server, names, serve, server = web_server.Server, web_server.names, web_server.serve, web_server.server

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from neuraxis.bundle.registry import EMPTY, ModelEntry, Reference, cite_bundle, list_bundles, read_registry
 from neuraxis.errors import BundleError, UnknownName, UsageError
 
-spec = importlib.util.spec_from_file_location("web_server", Path(__file__).with_name("web_server.py"))
+spec = importlib.util.spec_from_file_location("web_server", Path(__file__).parents[1] / "net" / "web_server.py")
 web_server = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(web_server)
 Server, says, moved, server = web_server.Server, web_server.says, web_server.moved, web_server.server

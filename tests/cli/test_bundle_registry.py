@@ -18,7 +18,7 @@ from neuraxis.bundle.registry import EMPTY
 from neuraxis.cli import main
 
 BUNDLE_TESTS = Path(__file__).parents[1] / "bundle"
-spec = importlib.util.spec_from_file_location("web_server", BUNDLE_TESTS / "web_server.py")
+spec = importlib.util.spec_from_file_location("web_server", Path(__file__).parents[1] / "net" / "web_server.py")
 web_server = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(web_server)
 Server, serve, stall, server = web_server.Server, web_server.serve, web_server.stall, web_server.server

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from neuraxis.bundle.bundle import SUFFIX, open_bundle
-from neuraxis.bundle.download import FetchOptions, fetch_file
 from neuraxis.bundle.registry import ModelEntry, read_registry
-from neuraxis.bundle.web import Patience
 from neuraxis.errors import BundleError, UsageError
 from neuraxis.files import refuse_existing, sha256
+from neuraxis.net.download import FetchOptions, fetch_file
+from neuraxis.net.web import Patience
 from neuraxis.progress import Progress
 from neuraxis.registry import need
 

@@ -16,11 +16,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from neuraxis.bundle.bundle import SUFFIX, open_bundle
-from neuraxis.bundle.download import RemoteFile
 from neuraxis.bundle.members import CARD
-from neuraxis.bundle.web import check_address, fetch_text
 from neuraxis.errors import BundleError, UnknownName, UsageError, suggest
 from neuraxis.files import MAX_EXTRACTED_BYTES
+from neuraxis.net.remote import RemoteFile
+from neuraxis.net.web import check_address, fetch_text
 
 MAX_REGISTRY = 4 * 2**20
 EMPTY = "No models are listed yet. Name a registry of your own with --from (a JSON file or an https address)."

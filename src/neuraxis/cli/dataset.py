@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from neuraxis.cli.display import display
 from neuraxis.cli.options import SHOWN, Output
-from neuraxis.cli.printing import show, show_json
+from neuraxis.cli.printing import columns, complain, show, show_json
 
-dataset = App(name="dataset", help="Make phantoms.")
+if TYPE_CHECKING:
+    from neuraxis.dataset.sources.source import Source
+
+dataset = App(name="dataset", help="Make phantoms, and fetch public datasets from their source.")
 
 
 @Parameter(name="*")
@@ -30,6 +35,7 @@ class Wanted:
 
 
 WANTED = Wanted()
+_SHOWN = 6
 
 
 @dataset.command(name="make")
@@ -67,3 +73,138 @@ def make(
     else:
         show(f"{made.path}: {made.cases} subjects, layout {made.layout}\nnext  neuraxis check {into}")
     return 0
+
+
+@dataset.command(name="list")
+def list_datasets(*, output: Output = SHOWN) -> int:
+    """List the public datasets that are known, with size and licence.
+
+    For example:
+
+        neuraxis dataset list
+
+    Args:
+        output: how it is shown.
+    """
+    from neuraxis.dataset.sources.source import list_sources
+
+    sources = list_sources()
+    if output.json:
+        show_json(sources)
+    else:
+        rows = [(s.name, s.cases, s.download, s.licence, "by hand" if s.steps else "fetch") for s in sources]
+        show(columns(rows, ("name", "cases", "download", "licence", "how")))
+    return 0
+
+
+@dataset.command(name="info")
+def describe_dataset(name: Annotated[str, Parameter(name="NAME")], /, *, output: Output = SHOWN) -> int:
+    """Show what a public dataset holds, its licence, what to cite, and where its files lie.
+
+    For example:
+
+        neuraxis dataset info mslesseg
+
+    Args:
+        name: of the dataset, as `neuraxis dataset list` shows it.
+        output: how it is shown.
+    """
+    from neuraxis.dataset.sources.source import find_source
+
+    source = find_source(name)
+    if output.json:
+        show_json(source)
+    else:
+        show(_described(source))
+    return 0
+
+
+@dataset.command(name="fetch")
+def fetch(
+    name: Annotated[str, Parameter(name="NAME")],
+    /,
+    *,
+    into: Annotated[
+        Path | None, Parameter(help="The folder to make. [default: the dataset's name]", show_default=False)
+    ] = None,
+    accept_licence: Annotated[
+        bool, Parameter(help="The licence was read and is accepted.", show_default=False)
+    ] = False,
+    output: Output = SHOWN,
+) -> int:
+    """Fetch a public dataset from its source, once its licence is accepted.
+
+    A download that was cut goes on with the same command. Every file is checked
+    against the hash that is published; where none is, the first download is
+    noted in FOLDER.lock.json, and a later one that differs is refused. Where a
+    login stands before the data, the steps are shown instead, and the exit code
+    is 4. Where NEURAXIS_OFFLINE is set, no connection is opened.
+
+    For example:
+
+        neuraxis dataset fetch msd-hippocampus --into hippocampus/ --accept-licence
+
+    Args:
+        name: of the dataset, as `neuraxis dataset list` shows it.
+        into: where it goes.
+        accept_licence: its licence was read and is accepted.
+        output: how it is shown.
+    """
+    from neuraxis.dataset.sources.fetch import SourceOptions, fetch_dataset
+
+    may_ask = not accept_licence and sys.stdin.isatty() and not output.json
+    options = SourceOptions(accept_licence, _ask if may_ask else None, _offline())
+    with display(output) as progress:
+        fetched = fetch_dataset(name, into, options, progress)
+    if output.json:
+        show_json(fetched)
+    elif fetched.path is None:
+        show("\n".join(f"{number}. {step}" for number, step in enumerate(fetched.steps, 1)))
+    else:
+        trust = f"{fetched.on_trust} files have no published hash: {fetched.lock} tells what came first"
+        rows = [("hashes", trust)] if fetched.on_trust else []
+        rows.append(("next", f"neuraxis check {into or name}"))
+        show(f"{fetched.path}{'' if fetched.fetched else ' (was there already)'}\n{columns(rows)}")
+    if fetched.path is None:
+        complain(f"{name}: no program may fetch it; a person must take the steps above.")
+        return 4
+    return 0
+
+
+def _ask(source: Source) -> bool:
+    """Show a licence on the terminal and ask whether it is accepted."""
+    complain(f"{source.title} is under {source.licence}: {source.licence_page}\nCite: {source.citation}")
+    print("Do you accept the licence? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _described(source: Source) -> str:
+    files = source.every_file()
+    hashed = sum(bool(file.sha256 or file.md5) for file in files)
+    stated = dict.fromkeys(
+        [*(file.stated_at for file in files), *([source.listing.stated_at] if source.listing else [])]
+    )
+    hashes = f"{hashed} of {len(files)} files have a published hash" if files else ""
+    hashes = "sizes and most hashes are told by the bucket that holds the files" if source.listing else hashes
+    rows = [
+        ("name", source.name),
+        ("title", source.title),
+        ("holds", source.summary),
+        ("cases", source.cases),
+        ("download", source.download),
+        ("licence", f"{source.licence} ({source.licence_page})"),
+        ("citation", source.citation),
+        ("page", source.page),
+        ("layout", source.layout),
+        ("opens", source.opens or "directly: neuraxis check FOLDER"),
+        ("hashes", hashes),
+        *(("file", file.url) for file in files[:_SHOWN]),
+        ("", f"and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""),
+        *(("address stated at", page) for page in stated),
+        *((f"step {number}", step) for number, step in enumerate(source.steps, 1)),
+    ]
+    return columns([(name, value) for name, value in rows if value])
+
+
+def _offline() -> bool:
+    return os.environ.get("NEURAXIS_OFFLINE", "").strip().lower() not in ("", "0", "false", "no", "off")

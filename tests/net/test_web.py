@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from neuraxis.bundle import web
-from neuraxis.bundle.download import FetchOptions, RemoteFile, fetch_file
-from neuraxis.bundle.web import AddressRefused, check_address, fetch_text, open_address
 from neuraxis.errors import BundleError
+from neuraxis.net import web
+from neuraxis.net.download import FetchOptions, fetch_file
+from neuraxis.net.remote import RemoteFile
+from neuraxis.net.web import AddressRefused, check_address, fetch_text, open_address
 
 spec = importlib.util.spec_from_file_location("web_server", Path(__file__).with_name("web_server.py"))
 web_server = importlib.util.module_from_spec(spec)

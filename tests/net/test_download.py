@@ -19,8 +19,9 @@ from pathlib import Path
 
 import pytest
 
-from neuraxis.bundle.download import FetchOptions, RemoteFile, fetch_file
 from neuraxis.errors import BundleError, ResourceError, UsageError
+from neuraxis.net.download import FetchOptions, fetch_file
+from neuraxis.net.remote import RemoteFile
 
 spec = importlib.util.spec_from_file_location("web_server", Path(__file__).with_name("web_server.py"))
 web_server = importlib.util.module_from_spec(spec)
@@ -136,7 +137,8 @@ def test_a_killed_process_is_taken_up_by_the_next(server: Server, tmp_path: Path
     into, part = tmp_path / "m.nxb", tmp_path / "m.nxb.part"
     script = f"""
 from pathlib import Path
-from neuraxis.bundle.download import RemoteFile, fetch_file
+from neuraxis.net.download import fetch_file
+from neuraxis.net.remote import RemoteFile
 fetch_file({wanted(server.url())!r}, Path({str(into)!r}))
 """
     pulling = subprocess.Popen([sys.executable, "-c", script])

@@ -18,9 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from neuraxis.bundle.download import FetchOptions, RemoteFile, fetch_file
-from neuraxis.bundle.web import Patience
 from neuraxis.errors import BundleError, NeuraxisError
+from neuraxis.net.download import FetchOptions, fetch_file
+from neuraxis.net.remote import RemoteFile
+from neuraxis.net.web import Patience
 
 CONTENT = random.Random(7).randbytes(300_000)
 OTHER = random.Random(8).randbytes(300_000)

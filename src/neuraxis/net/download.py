@@ -9,7 +9,6 @@ sends by mistake or on purpose is never used; wrong bytes are removed.
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import logging
 import math
@@ -25,19 +24,19 @@ from http.client import HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from neuraxis.bundle.web import (
+from neuraxis.errors import BundleError, ResourceError, UsageError
+from neuraxis.files import refuse_existing, sync, write_json
+from neuraxis.net.remote import RemoteFile
+from neuraxis.net.web import (
     AddressRefused,
     PassingTrouble,
     Patience,
     answer_of,
-    check_address,
     chunks,
     offline_error,
     open_address,
     trouble_of,
 )
-from neuraxis.errors import BundleError, ResourceError, UsageError
-from neuraxis.files import refuse_existing, sync, write_json
 from neuraxis.progress import Progress, Silent, Stage
 
 MB = 10**6
@@ -46,49 +45,6 @@ MAX_PAUSE_S = 30.0
 _RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15}|\*)")
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file on the net, known by its content.
-
-    Attributes:
-        name: what messages call it.
-        urls: where it lies; each is tried in turn.
-        size: in bytes.
-        sha256: in hex; empty where it is not known.
-        md5: in hex; empty where it is not known. One of the two is needed.
-    """
-
-    name: str
-    urls: tuple[str, ...]
-    size: int
-    sha256: str = ""
-    md5: str = ""
-
-    def __post_init__(self) -> None:
-        for url in self.urls:
-            check_address(url)
-        if not (self.sha256 or self.md5):
-            raise ValueError(f"{self.name} has no hash to check it with")
-
-    def content(self) -> dict[str, int | str]:
-        """Return what tells the file from any other."""
-        return {"size": self.size, "sha256": self.sha256, "md5": self.md5}
-
-    def is_at(self, path: Path) -> bool:
-        """Tell whether the file at `path` is this one."""
-        if not path.is_file() or path.stat().st_size != self.size:
-            return False
-        with path.open("rb") as stream:
-            return self.wrong_hash(stream.fileno()) is None
-
-    def wrong_hash(self, handle: int) -> str | None:
-        """Return in words which hash of an open file is wrong; None where all are right."""
-        for kind, expected in (("SHA-256", self.sha256), ("MD5", self.md5)):
-            if expected and (found := _hash_of(handle, kind)) != expected:
-                return f"its {kind} is {found}, needed is {expected}"
-        return None
 
 
 @dataclass(frozen=True)
@@ -194,7 +150,7 @@ class _Download:
                 return self._fetch_from(url)
             except AddressRefused as trouble:
                 troubles.append(f"{urlsplit(url).netloc} {trouble}")
-        advice = self._kept() if self._size else "Nothing was kept. Check the network, or name another registry."
+        advice = self._kept() if self._size else "Nothing was kept. Check the network and the address."
         raise BundleError(f"{self._file.name}: could not be fetched: {'; '.join(troubles)}. {advice}")
 
     def _fetch_from(self, url: str) -> None:
@@ -310,7 +266,7 @@ class _Download:
         except (OSError, ValueError, KeyError, TypeError) as error:
             if os.fstat(self._handle).st_size:
                 raise UsageError(
-                    f"{self._part}: is in the way, and nothing that a pull left behind. Move it, or choose another "
+                    f"{self._part}: is in the way, and nothing that a download left behind. Move it, or choose another "
                     "--into."
                 ) from error
             return {}
@@ -349,14 +305,6 @@ def _is_in_place(file: RemoteFile, into: Path, options: FetchOptions) -> bool:
         raise UsageError(f"{into}: is a folder. Name a file with --into.")
     refuse_existing(into, options.overwrite)
     return False
-
-
-def _hash_of(handle: int, kind: str) -> str:
-    os.lseek(handle, 0, os.SEEK_SET)
-    with os.fdopen(os.dup(handle), "rb") as stream:
-        if kind == "SHA-256":
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-        return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 @contextmanager
