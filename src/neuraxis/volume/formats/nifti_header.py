@@ -85,6 +85,14 @@ class Header:
         """Return a header that can be changed by itself."""
         return Header(self.fields.copy())
 
+    def without_words(self) -> Header:
+        """Return a header whose free texts are empty, since programs write patients' names into them."""
+        plain = self.copy()
+        for name in ("data_type", "db_name", "descrip", "aux_file", "intent_name"):
+            if name in (plain.fields.dtype.names or ()):
+                plain[name] = b""
+        return plain
+
     def to_bytes(self) -> bytes:
         """Return the header as it stands in a file."""
         return self.fields.tobytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -71,6 +72,10 @@ def test_scans_without_such_names_get_safe_ones_and_no_path_is_told(threshold, o
     for source, name in zip(scans_in(raw), ("Doe, Jane", "Doe-Jane", "x_y"), strict=True):
         (tmp_path / "in").mkdir(exist_ok=True)
         (tmp_path / "in" / f"{name}.nii.gz").write_bytes(source.read_bytes())
+        image = nib.load(tmp_path / "in" / f"{name}.nii.gz")
+        for field in ("descrip", "db_name", "aux_file", "intent_name"):
+            image.header[field] = b"Doe, Jane"
+        nib.save(nib.Nifti1Image(image.get_fdata(), None, image.header), tmp_path / "in" / f"{name}.nii.gz")
     into = tmp_path / "out"
     results = segment(tmp_path / "in", threshold(), into, options(forms=("bids",)))
     subjects = sorted(path.name for path in into.glob("sub-*"))
@@ -79,6 +84,7 @@ def test_scans_without_such_names_get_safe_ones_and_no_path_is_told(threshold, o
     assert all(result.path.is_relative_to(into) for result in results)
     sidecars = [path.read_text() for path in into.rglob("sub-*.json")]
     assert len(sidecars) == 3
+    assert not any(b"Doe, Jane" in gzip.decompress(path.read_bytes()) for path in into.rglob("*.nii.gz"))
     assert not any(word in text for text in sidecars for word in (str(tmp_path), "Doe", "images", "created"))
     assert bids_errors(into) == []
 

@@ -2,7 +2,7 @@
 
 A model with one structure gives `_mask` files, one with several gives `_dseg` files with a table beside each. Names
 keep the entities of a scan that is named after BIDS. Of a sidecar only what names no path and no scan by its own name
-is kept, since folders and file names may bear a patient's.
+is kept, and of a NIfTI header no free text, since all these may bear a patient's name.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import io
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from neuraxis.pipelines.forms.bids import names
 from neuraxis.pipelines.forms.bids.names import DESCRIPTION, BidsName
 from neuraxis.pipelines.forms.form import Export
 from neuraxis.volume.formats import nifti
+from neuraxis.volume.formats.nifti_header import Header
+from neuraxis.volume.volume import Volume
 
 BIDS_VERSION = "1.10.0"
 _PRIVATE = ("case", "images", "model_file", "created")
@@ -101,14 +104,14 @@ class Derivatives:
         sidecar = self._sidecar(export)
         if export.probability is not None:
             probable = export.probability.with_array(export.probability.array.astype(np.float32))
-            nifti.write(files[-2], probable, overwrite)
+            nifti.write(files[-2], _without_words(probable), overwrite)
             told = {key: value for key, value in sidecar.items() if key != "Type"}
             told["Description"] = f"Probabilities of {', '.join(export.outputs)}"
             write_json(files[-1], {**told, "LabelMap": list(export.outputs)}, overwrite)
         if self._suffix == "dseg":
             write_text(files[2], lookup_table(export.structures or ()), overwrite)
         write_json(files[1], sidecar, overwrite)
-        nifti.write(place, export.volume, overwrite)
+        nifti.write(place, _without_words(export.volume), overwrite)
         return place
 
     def _path(self, case: str, ending: str, label: str = "") -> Path:
@@ -172,6 +175,13 @@ class Derivatives:
         if root:
             content["DatasetLinks"] = {"raw": Path(os.path.relpath(root, self.into.absolute())).as_posix()}
         return content
+
+
+def _without_words(volume: Volume) -> Volume:
+    """Return a volume whose NIfTI header holds no free text."""
+    if volume.stored is None or not isinstance(volume.stored.header, Header):
+        return volume
+    return replace(volume, stored=replace(volume.stored, header=volume.stored.header.without_words()))
 
 
 def lookup_table(structures: Sequence[Structure]) -> str:
