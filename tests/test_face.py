@@ -23,13 +23,9 @@ NAMES = {
     "list_runs", "make_phantoms", "stop_run", "list_sources", "fetch_dataset",
     # types
     "Case", "ChooseOptions", "CompareOptions", "ConvertOptions", "Dataset", "Finding", "FitResult", "Grid", "Labels",
-    "MakeOptions", "ModelBundle",
+    "FetchedDataset", "MakeOptions", "ModelBundle", "SourceOptions",
     "Plan", "Prediction", "Predictor", "PredictorOptions", "QuantiseOptions", "Recipe", "RunState", "Scores",
     "SegmentOptions", "ShiftOptions", "TransferOptions", "Volume",
-    "Case", "ChooseOptions", "CompareOptions", "Dataset", "Finding", "FitResult", "Grid", "Labels",
-    "MakeOptions", "ModelBundle", "Plan", "Prediction", "Predictor", "PredictorOptions", "QuantiseOptions",
-    "Recipe", "RunState", "Scores", "SegmentOptions", "SourceOptions", "FetchedDataset",
-    "ShiftOptions", "TransferOptions", "Volume",
     # errors
     "BundleError", "DataError", "MissingExtra", "NeuraxisError", "QualityFlag", "RecipeError", "ResourceError",
     "UnknownName", "UsageError",

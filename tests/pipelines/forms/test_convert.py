@@ -93,6 +93,8 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(label_map: Pa
         convert(tmp_path / "empty", out, "glb")
     with pytest.raises(UsageError, match=r"needed is a folder, or a name that ends in \.glb"):
         convert(label_map, tmp_path / "x.nii.gz", "glb")
+    with pytest.raises(UsageError, match=r"needed is a folder, or a name that ends in \.nii\.gz or \.nii"):
+        convert(label_map, tmp_path / "x.dcm", "nifti")
     with pytest.raises(UsageError, match="is what is converted and would be replaced"):
         convert(label_map, label_map, "nifti", ConvertOptions(overwrite=True))
     nib.save(nib.load(label_map), label_map.with_name("sub-7_label.nii"))

@@ -44,7 +44,7 @@ def test_a_series_is_segmented_onto_its_own_slices(threshold, options, series: P
     sources = [pydicom.dcmread(file) for file in series.iterdir()]
     assert seg.StudyInstanceUID == sources[0].StudyInstanceUID
     assert (seg.Rows, seg.Columns) == (sources[0].Rows, sources[0].Columns)
-    found = any_format.read_label(path, any_format.read(series))
+    found = any_format.read_label(path, series)
     np.testing.assert_array_equal(found.array, nifti.read(result.path).array)
     assert set(np.unique(found.array)) == {0, 1, 2}
 
@@ -57,7 +57,7 @@ def test_a_saved_segmentation_becomes_the_same(threshold, options, series: Path,
     seg = pydicom.dcmread(tmp_path / "seg.dcm")
     assert [one.SegmentLabel for one in seg.SegmentSequence] == ["edema", "core"]
     assert seg.SegmentSequence[0].SegmentationAlgorithmIdentificationSequence[0].AlgorithmName == "threshold"
-    found = any_format.read_label(tmp_path / "seg.dcm", any_format.read(series))
+    found = any_format.read_label(tmp_path / "seg.dcm", series)
     np.testing.assert_array_equal(found.array, nifti.read(result.path).array)
 
 
@@ -92,3 +92,27 @@ def test_a_missing_package_is_told_before_the_work(
     with pytest.raises(MissingExtra, match=r"pip install 'neuraxis\[dicom\]'"):
         segment(tmp_path / "a.nii.gz", model, tmp_path / "out", options(forms=("dicom-seg",)))
     assert not (tmp_path / "out").exists()
+
+
+def test_series_and_segmentations_are_converted_and_no_patient_is_named(threshold, options, tmp_path: Path) -> None:
+    array = np.full((1, 16, 18, 6), 1, np.int16)
+    array[0, 4:9, 4:9, 1:5] = 7
+    volume = Volume(array, Grid(array.shape[1:], np.diag([1.0, 1.0, 3.0, 1.0])))
+    study = tmp_path / "Doe_Jane"
+    for number, name in enumerate(("T1", "T2"), 1):
+        write_series(study / name, volume, SeriesOptions("MR", name, number, patient="Doe^Jane", study="one"))
+    for file in study.rglob("*.dcm"):
+        dataset = pydicom.dcmread(file)
+        dataset.PatientIdentityRemoved = "NO"
+        dataset.save_as(file)
+    images = convert(study, tmp_path / "scans", "nifti")
+    assert [result.error for result in images] == [None, None]
+    for result in images:
+        np.testing.assert_array_equal(nifti.read(result.path).array, array)
+    (found,) = segment(f"MRI={study / 'T1'}", threshold(core=4.0), tmp_path / "out", options(forms=("dicom-seg",)))
+    (model,) = convert(found.more[0], tmp_path / "models", "glb")
+    (label,) = convert(found.more[0], tmp_path / "labels", "seg-nrrd", ConvertOptions(scan=study / "T1"))
+    np.testing.assert_array_equal(any_format.read(label.path).array, array > 4)
+    assert [one.name for one in any_format.segments_of(label.path)] == ["core"]
+    told = " ".join(str(part) for result in (*images, model, label) for part in (result.source, result.path.name))
+    assert "Jane" not in told

@@ -52,6 +52,8 @@ def test_a_form_that_exists_or_is_unknown_is_refused_before_the_work(
     (tmp_path / "out" / "b.glb").write_text("precious")
     with pytest.raises(UsageError, match=r"b\.glb exists already"):
         segment(scans, model, tmp_path / "out", options(forms=("glb",)))
+    with pytest.raises(UsageError, match=r"x\.glb: is a file that is no scan. .* and the form with --as"):
+        segment(scans, model, tmp_path / "x.glb", options(forms=("glb",)))
     with pytest.raises(UnknownName, match="No form is called 'gbl'"):
         segment(scans, model, tmp_path / "out", options(forms=("gbl",)))
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.glb"]

@@ -35,6 +35,7 @@ FORMS = Catalog(
     },
 )
 BIDS = "bids"
+NO_SCANS = (".dcm", ".glb")  # endings of forms that are no scan's
 FOLDERS = {BIDS: "BIDS derivatives: _dseg or _mask, its table and sidecar; of a dataset also its scans"}
 
 

@@ -20,7 +20,7 @@ from neuraxis.dataset.structures import structures_from
 from neuraxis.errors import NeuraxisError, ResourceError, UsageError
 from neuraxis.files import refuse_existing
 from neuraxis.pipelines.forms.bids.derivatives import Derivatives
-from neuraxis.pipelines.forms.catalog import BIDS, open_form
+from neuraxis.pipelines.forms.catalog import BIDS, NO_SCANS, open_form
 from neuraxis.pipelines.forms.datasets.catalog import DATASETS, write_dataset
 from neuraxis.pipelines.forms.form import Export, Form
 from neuraxis.pipelines.forms.items import Item, as_dataset, items_of_dataset, items_of_files
@@ -98,6 +98,8 @@ def convert(
         return (_whole(whole, into, form, options.overwrite, progress),)
     scan = ImageFile(options.scan) if options.scan else None
     items = items_of_dataset(dataset) if dataset else items_of_files(source, options.opening, scan)
+    if opened is None or opened.takes == "labels":
+        items = [item for item in items if not item.is_image] or items
     if opened is None:
         places, write = _into_bids(items, into, options.overwrite)
     else:
@@ -124,13 +126,13 @@ def _into_files(items: Sequence[Item], into: Path, form: Form, overwrite: bool) 
         if len(items) > 1:
             raise UsageError(f"{into}: is one file, but {len(items)} were found. Name a folder with --into.")
         places = [into]
-    elif any_format.ending_of(into) or (into.exists() and not into.is_dir()):
+    elif not into.is_dir() and (into.exists() or any_format.ending_of(into) or into.suffix.lower() in NO_SCANS):
         raise UsageError(f"{into}: needed is a folder, or a name that ends in {' or '.join(form.endings)}.")
     else:
         places = [into / f"{item.name}{form.ending}" for item in items]
 
     def write(item: Item, place: Path) -> None:
-        known = item.scan is not None or bool(item.known.names)
+        known = not item.is_image and (item.scan is not None or bool(item.known.names))
         is_label_map = form.takes == "labels" or (form.takes == "cases" and known)
         form.write(_label_map(item) if is_label_map else _image(item), place, overwrite)
 
@@ -152,7 +154,8 @@ def _into_bids(items: Sequence[Item], into: Path, overwrite: bool) -> tuple[list
 
 def _label_map(item: Item) -> Export:
     """Read a label map in whole numbers, and what they mean."""
-    volume = (item.case or Case(item.source.name, {}, item.source)).read_label()
+    images = {"scan": item.scan} if item.scan else {}
+    volume = (item.case or Case(Path(item.name).name, images, item.source)).read_label()
     if volume.array.max(initial=0) < 256:
         volume = volume.with_array(volume.array.astype(np.uint8))
     known = item.known
@@ -162,7 +165,7 @@ def _label_map(item: Item) -> Export:
 
 
 def _image(item: Item) -> Export:
-    return Export(item.name, any_format.read(item.source), scan=ImageFile(item.source))
+    return Export(item.name, any_format.read(item.source, item.series), scan=ImageFile(item.source, series=item.series))
 
 
 def _refuse(items: Sequence[Item], places: Sequence[Path], options: ConvertOptions) -> None:
@@ -172,22 +175,23 @@ def _refuse(items: Sequence[Item], places: Sequence[Path], options: ConvertOptio
         if place.resolve() in sources:
             raise UsageError(f"{place}: is what is converted and would be replaced. Name another place with --into.")
         if place in taken:
-            raise UsageError(f"{item.source} and {taken[place]} would both become {place}. Rename one of them.")
-        taken[place] = item.source
+            raise UsageError(f"{item.shown} and {taken[place]} would both become {place}. Rename one of them.")
+        taken[place] = item.shown
         refuse_existing(place, options.overwrite)
 
 
 def _tried(item: Item, place: Path, write: Write) -> ConvertResult:
     """Convert one file; whatever goes wrong is its result."""
+    shown = item.shown
     try:
         write(item, place)
-        return ConvertResult(item.source, place)
+        return ConvertResult(shown, place)
     except NeuraxisError as error:
-        return ConvertResult(item.source, error=str(error), exit_code=error.exit_code)
+        return ConvertResult(shown, error=str(error), exit_code=error.exit_code)
     except MemoryError:
-        text = f"{item.source}: memory ran out. Close other programs, or use a larger machine."
-        return ConvertResult(item.source, error=text, exit_code=ResourceError.exit_code)
+        text = f"{shown}: memory ran out. Close other programs, or use a larger machine."
+        return ConvertResult(shown, error=text, exit_code=ResourceError.exit_code)
     except Exception as error:
-        log.exception("%s: failed by a fault of the program", item.source)
-        text = f"{item.source}: failed by a fault of the program ({type(error).__name__}: {error}). Please report it."
-        return ConvertResult(item.source, error=text, exit_code=NeuraxisError.exit_code)
+        log.exception("%s: failed by a fault of the program", shown)
+        text = f"{shown}: failed by a fault of the program ({type(error).__name__}: {error}). Please report it."
+        return ConvertResult(shown, error=text, exit_code=NeuraxisError.exit_code)

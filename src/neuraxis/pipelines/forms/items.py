@@ -18,7 +18,9 @@ from neuraxis.dataset.opening import PLAIN_OPENING, Opening, Place
 from neuraxis.dataset.structures import structures_of
 from neuraxis.errors import DataError
 from neuraxis.files import read_json
+from neuraxis.registry import need
 from neuraxis.volume.formats import any_format
+from neuraxis.volume.formats.dicom import dicom
 from neuraxis.volume.formats.format import Segment
 
 
@@ -53,6 +55,8 @@ class Item:
         known: what is known of it, if it is a label map.
         case: that it is the label map of, in a dataset.
         scan: that it belongs to.
+        series: which one, where the source holds several.
+        is_image: whether it is an image among DICOM segmentations, so surely no label map.
     """
 
     source: Path
@@ -60,6 +64,15 @@ class Item:
     known: Known
     case: Case | None = None
     scan: ImageFile | None = None
+    series: str = ""
+    is_image: bool = False
+
+    @property
+    def shown(self) -> Path:
+        """The source as messages and results may say it: without what names a patient."""
+        if any_format.is_scan(self.source) or not dicom.is_part(self.source):
+            return self.source
+        return Path(any_format.shown(self.source))
 
 
 def as_dataset(source: Path, opening: Opening) -> Dataset | None:
@@ -85,9 +98,11 @@ def items_of_files(source: Path, opening: Opening = PLAIN_OPENING, scan: ImageFi
     Raises:
         DataError: there is nothing, or the table of labels is none.
     """
+    if not source.exists():
+        raise DataError(f"{source}: no such file or folder. Check the name.")
+    if not any_format.is_scan(source) and dicom.is_part(source):
+        return _items_of_dicom(source, opening, scan)
     if not source.is_dir():
-        if not source.exists():
-            raise DataError(f"{source}: no such file or folder. Check the name.")
         return [Item(source, any_format.stem(source), _known(source, opening), None, scan)]
     inside = (path for path in sorted(source.rglob("*")) if path.is_file() and any_format.is_scan(path))
     found = [path for path in inside if not any(part.startswith(".") for part in path.relative_to(source).parts)]
@@ -96,6 +111,28 @@ def items_of_files(source: Path, opening: Opening = PLAIN_OPENING, scan: ImageFi
         raise DataError(f"{source}: holds no scan that is known ({endings}). Name a folder of scans.")
     names = [path.relative_to(source).with_name(any_format.stem(path)).as_posix() for path in found]
     return [Item(path, name, _known(path, opening), None, scan) for path, name in zip(found, names, strict=True)]
+
+
+def _items_of_dicom(source: Path, opening: Opening, scan: ImageFile | None) -> list[Item]:
+    """Return the segmentations (DICOM SEG) in a folder or file, then its series; none is called after a patient."""
+    need("pydicom", "dicom")
+    from neuraxis.volume.formats.dicom.segmentation.reading import segments_of
+    from neuraxis.volume.formats.dicom.series import find
+    from neuraxis.volume.formats.dicom.studies import name_of, studies_in
+
+    found = find(source)
+    items = []
+    for file in found.segmentations:
+        names = {number: name for name, number in segments_of(file.path).items()}
+        known = _known(file.path, opening) if opening.label_table is not None else Known(names)
+        items.append(Item(file.path, name_of(file.path.stem, found), known, None, scan))
+    for study in studies_in(source) if found.series else ():
+        for series in study.series:
+            name = study.name if len(study.series) == 1 else f"{study.name}_{name_of(series.name, found)}"
+            items.append(Item(study.path, name, Known(), None, scan, series.name, is_image=bool(found.segmentations)))
+    if not items:
+        raise DataError(f"{found.identity.shown(source)}: holds no DICOM image. Name a folder of slices.")
+    return items
 
 
 def _known(path: Path, opening: Opening) -> Known:

@@ -12,7 +12,7 @@ from neuraxis.dataset.prediction import Prediction
 from neuraxis.dataset.structures import structures_of
 from neuraxis.errors import UsageError
 from neuraxis.pipelines.forms.bids.derivatives import Derivatives
-from neuraxis.pipelines.forms.catalog import BIDS, check_choice, open_form, split_names
+from neuraxis.pipelines.forms.catalog import BIDS, NO_SCANS, check_choice, open_form, split_names
 from neuraxis.pipelines.forms.form import Export, Form
 from neuraxis.volume.formats import any_format
 
@@ -66,8 +66,9 @@ class BesideTarget:
         self._one_file = bool(any_format.ending_of(into)) and not into.is_dir()
         if self._one_file and len(scans) > 1:
             raise UsageError(f"{into}: is one file, but {len(scans)} cases were found. Name a folder with --into.")
-        if not self._one_file and into.exists() and not into.is_dir():
-            raise UsageError(f"{into}: is a file that is no scan. Name a folder, or a file that ends in .nii.gz.")
+        if not self._one_file and not into.is_dir() and (into.exists() or into.suffix.lower() in NO_SCANS):
+            more = " and the form with --as" if into.suffix.lower() in NO_SCANS else ""
+            raise UsageError(f"{into}: is a file that is no scan. Name a folder, or a file that ends in .nii.gz{more}.")
         if self._one_file:
             any_format.check_writable(into)
         for form in self._forms.values():
