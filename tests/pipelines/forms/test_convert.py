@@ -10,8 +10,12 @@ import numpy as np
 import pytest
 import trimesh
 
+from neuraxis.dataset.labels import Labels
+from neuraxis.dataset.prediction import Prediction
 from neuraxis.errors import DataError, UnknownName, UsageError
 from neuraxis.pipelines.forms.convert import ConvertOptions, convert
+from neuraxis.volume.grid import Grid
+from neuraxis.volume.volume import Volume
 
 OBLIQUE = np.array([[-0.9, 0.1, 0.0, 40], [-0.1, 0.0, 2.1, -20], [0.0, 0.8, -0.3, 5], [0, 0, 0, 1]])
 
@@ -107,3 +111,16 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(label_map: Pa
     with pytest.raises(UsageError, match="exists already"):
         convert(label_map, tmp_path / "there.glb", "glb")
     assert (tmp_path / "there.glb").read_text() == "precious"
+
+
+def test_a_prediction_in_memory_goes_into_one_file(tmp_path: Path) -> None:
+    array = np.zeros((1, 6, 6, 6), np.uint8)
+    array[0, 1:4, 1:4, 1:4] = 2
+    labels = Labels(names={"background": 0, "one": 1, "two": 2})
+    found = Prediction(Volume(array, Grid((6, 6, 6), np.eye(4))), labels, provenance={"model": "m"})
+    (result,) = convert(found, tmp_path / "x.glb", "glb")
+    assert set(trimesh.load(result.path).geometry) == {"two"}
+    with pytest.raises(UsageError, match=r"needed is a name that ends in \.glb"):
+        convert(found, tmp_path / "out", "glb")
+    with pytest.raises(UsageError, match="exists already"):
+        convert(found, tmp_path / "x.glb", "glb")

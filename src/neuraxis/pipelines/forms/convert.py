@@ -16,6 +16,7 @@ from neuraxis.dataset.case import Case, ImageFile
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.layouts.recognise import open_place
 from neuraxis.dataset.opening import PLAIN_OPENING, Opening, Place
+from neuraxis.dataset.prediction import Prediction
 from neuraxis.dataset.structures import structures_from
 from neuraxis.errors import NeuraxisError, ResourceError, UsageError
 from neuraxis.files import refuse_existing
@@ -65,7 +66,7 @@ class ConvertResult:
 
 
 def convert(
-    source: Path | str,
+    source: Prediction | Path | str,
     into: Path | str,
     form: str,
     options: ConvertOptions | None = None,
@@ -75,7 +76,7 @@ def convert(
 
     Args:
         source: a file, or a folder, whose own folders are kept; of a dataset the label maps are taken, or for "bids",
-            "msd" and "nnunet" all of it.
+            "msd" and "nnunet" all of it. A prediction goes into one file.
         into: a file of the form's ending where there is one, else a folder.
         form: its name (see: neuraxis catalog forms).
         options: what else there is to say.
@@ -90,6 +91,8 @@ def convert(
         DataError: nothing was found, or a dataset is refused.
         UsageError: a file exists already, or the form cannot be had.
     """
+    if isinstance(source, Prediction):
+        return (_one_prediction(source, Path(into), form, options or ConvertOptions()),)
     source, into, options, progress = Path(source), Path(into), options or ConvertOptions(), progress or Silent()
     opened = open_form(form) if form != BIDS and form not in DATASETS.names() else None
     dataset = as_dataset(source, options.opening) if opened is None or opened.takes != "files" else None
@@ -111,6 +114,15 @@ def convert(
             results.append(_tried(item, place, write))
             stage.advance(note=item.name)
     return tuple(results)
+
+
+def _one_prediction(source: Prediction, into: Path, form: str, options: ConvertOptions) -> ConvertResult:
+    opened, scan = open_form(form), ImageFile(options.scan) if options.scan else None
+    if not into.name.lower().endswith(opened.endings):
+        raise UsageError(f"{into}: needed is a name that ends in {' or '.join(opened.endings)}.")
+    opened.check(into.name, scan)
+    opened.write(Export.of(any_format.stem(into), source, scan), into, options.overwrite)
+    return ConvertResult(Path(source.segmentation.name), into)
 
 
 def _whole(dataset: Dataset, into: Path, form: str, overwrite: bool, progress: Progress) -> ConvertResult:

@@ -123,18 +123,18 @@ def _smoothed(mesh: Mesh, steps: int) -> Mesh:
 
 def _fitted(mesh: Mesh, corners: np.ndarray, pieces: np.ndarray, wanted_mm3: np.ndarray, reach: np.ndarray) -> Mesh:
     """Move each piece of a surface along its normals until it holds its volume, no vertex farther than `reach`."""
-    of_faces = pieces[mesh.faces[:, 0]]
-    for _ in range(_FITTING_STEPS):
-        areas = np.bincount(of_faces, np.sqrt((mesh.face_vectors_mm2() ** 2).sum(axis=1)))
-        missing = wanted_mm3 - np.bincount(of_faces, _volumes_by_piece(mesh, pieces))
-        if (np.abs(missing) <= _EXACT_ENOUGH * np.abs(wanted_mm3)).all():
-            break
-        moved = mesh.vertices + (missing / np.maximum(areas, 1e-12))[pieces][:, None] * mesh.normals()
-        mesh = Mesh(np.clip(moved, corners - reach, corners + reach), mesh.faces)
-    return mesh
-
-
-def _volumes_by_piece(mesh: Mesh, pieces: np.ndarray) -> np.ndarray:
-    """Return the signed volume between each face and the first vertex of its piece, in mm³ (M,)."""
     first = np.unique(pieces, return_index=True)[1]
-    return Mesh(mesh.vertices - mesh.vertices[first][pieces], mesh.faces).face_volumes_mm3()
+    vertices, faces = mesh.vertices, mesh.faces
+    for _ in range(_FITTING_STEPS):
+        of_faces = pieces[faces[:, 0]]
+        areas = np.bincount(of_faces, np.sqrt((Mesh(vertices, faces).face_vectors_mm2() ** 2).sum(axis=1)), len(first))
+        around = Mesh(vertices - vertices[first][pieces], faces)  # each piece by its own first vertex
+        missing = wanted_mm3 - np.bincount(of_faces, around.face_volumes_mm3(), len(first))
+        open_ones = (np.abs(missing) > _EXACT_ENOUGH * np.abs(wanted_mm3)) & (areas > 0)
+        if not open_ones.any():
+            break
+        faces = faces[open_ones[of_faces]]
+        step = np.divide(missing, areas, out=np.zeros_like(missing), where=open_ones)[pieces]
+        moved = vertices + step[:, None] * Mesh(vertices, faces).normals()
+        vertices = np.clip(moved, corners - reach, corners + reach)
+    return Mesh(vertices, mesh.faces)
