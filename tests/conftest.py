@@ -35,6 +35,15 @@ def chromium() -> str:
     return found
 
 
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The script of axe-core, which judges whether a page is accessible; .ci/run fetches it."""
+    place = Path(__file__).parents[1] / ".axe" / "node_modules" / "axe-core" / "axe.min.js"
+    if not place.is_file():
+        pytest.skip("no axe-core: npm install --prefix .axe axe-core@4.14.1")
+    return place.read_text(encoding="utf-8")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip, with the reason, what this machine cannot run."""
     if item.get_closest_marker("browser") and shutil.which("chromium") is None:

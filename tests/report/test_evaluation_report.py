@@ -48,6 +48,7 @@ def test_a_run_has_every_section(read_html: Reader, whole: RunReport) -> None:
         "distributions",
         "pictures",
         "cases",
+        "sites",
         "curves",
         "plan",
         "recipe",
@@ -95,7 +96,7 @@ def test_a_profile_of_a_gpu_shows_the_time_there(read_html: Reader, scores: Scor
 
 def test_an_evaluation_alone_has_what_it_knows(read_html: Reader, scores: Scores) -> None:
     root = read_html(report_html(RunReport("evaluation", scores)))
-    assert sections(root) == ["scores", "distributions", "cases", "notes"]
+    assert sections(root) == ["scores", "distributions", "cases", "sites", "notes"]
     assert root.all("dl") == []
 
 

@@ -95,7 +95,10 @@ def test_the_case_table_holds_every_value_of_every_case(read_html: Reader, score
     assert texts(root.one("thead").all("th")) == ["Case", "Site", "Structure", "Dice", "HD95 (mm)", "Volume error (mL)"]
     rows = root.one("tbody").all("tr")
     assert len(rows) == 12
-    assert texts(rows[-1].children) == ["case_6", "south", "posterior", "0.000", "–", "0.050"]
+    assert texts(rows[0].children) == ["case_6", "south", "posterior", "0.000", "–", "0.050"]
+    assert texts(rows[-1].children)[:3] == ["case_1", "north", "anterior"]
+    orders = {head.text(): head.attributes.get("aria-sort") for head in root.one("thead").all("th")}
+    assert orders == {**dict.fromkeys(orders), "Dice": "ascending"}
 
 
 def test_sites_are_left_out_where_none_is_known(read_html: Reader) -> None:

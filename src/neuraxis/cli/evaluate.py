@@ -113,13 +113,41 @@ USUAL = Scoring()
 SHOWN_ONLY = Results()
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Evaluating(Scoring):
+    """What is scored, and what is written beside the table."""
+
+    raters: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="NAME=FOLDER of each of several raters' label maps: where does the model lie among them?",
+            consume_multiple=True,
+            negative="",
+            show_default=False,
+        ),
+    ] = ()
+    gif: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="Cases to write as moving pictures, or 'worst'.",
+            consume_multiple=True,
+            negative="",
+            show_default=False,
+        ),
+    ] = ()
+
+
+PLAIN = Evaluating()
+
+
 def evaluate(
     predictions: Annotated[Path, Parameter(name="PREDICTIONS")],
     references: Annotated[Path, Parameter(name="REFERENCES")],
     /,
     *,
     results: Results = SHOWN_ONLY,
-    scoring: Scoring = USUAL,
+    scoring: Evaluating = PLAIN,
     data: DecidedData = UNDECIDED,
     output: Output = SHOWN,
 ) -> int:
@@ -137,14 +165,16 @@ def evaluate(
         predictions: Folder of segmentations, or one file.
         references: Folder of label maps or a dataset, or one file.
         results: where files go.
-        scoring: what is scored, and by which rules.
+        scoring: what is scored, by which rules, and what else is written.
         data: how a dataset is understood, and what the recipe makes of its
             labels.
         output: how it is shown.
     """
-    from neuraxis.pipelines.evaluate import evaluate_folders
+    from neuraxis.pipelines.evaluate import FolderOptions, evaluate_folders
+    from neuraxis.pipelines.scoring.raters import read_rater_folders
 
-    options = evaluate_options(scoring)
+    wish = evaluate_options(scoring)
+    options = FolderOptions(**vars(wish), raters=read_rater_folders(scoring.raters), gifs=scoring.gif)
     with display(output) as progress:
         known = references if data == UNDECIDED else _open(references, data)
         scores = evaluate_folders(predictions, known, results.into, results.overwrite, progress, options)

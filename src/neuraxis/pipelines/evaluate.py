@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from neuraxis import _version
 from neuraxis.dataset.dataset import Dataset
-from neuraxis.dataset.labels import Labels
-from neuraxis.dataset.layouts.layout import DESCRIPTION
-from neuraxis.dataset.layouts.recognise import open_dataset
-from neuraxis.errors import NeuraxisError, UsageError
-from neuraxis.evaluation.evaluate import EvaluateOptions, evaluate
-from neuraxis.evaluation.scores import Score, Scores
+from neuraxis.errors import UsageError
+from neuraxis.evaluation.evaluate import EvaluateOptions, evaluate, open_references
+from neuraxis.evaluation.scores import Scores
 from neuraxis.files import refuse_existing, write_json, write_text
+from neuraxis.pipelines.scoring.browser import browser_cases
+from neuraxis.pipelines.scoring.gifs import chosen_cases, write_gifs
+from neuraxis.pipelines.scoring.overlays import dataset_around, labels_of, overlay_of
+from neuraxis.pipelines.scoring.raters import rater_agreement
 from neuraxis.progress import Progress, Silent
-from neuraxis.report.evaluation_report import Overlay, RunReport, choose_cases, report_html, write_run_report
-from neuraxis.volume.formats import any_format
-from neuraxis.volume.grid import SAME_VOXELS
+from neuraxis.report.agreement.sections import raters_section
+from neuraxis.report.evaluation_report import RunReport, choose_cases, report_html, write_run_report
 
-TABLE, SUMMARY, REPORT = "scores.csv", "summary.json", "report.html"
+TABLE, SUMMARY, REPORT, RATERS, GIFS = "scores.csv", "summary.json", "report.html", "raters.csv", "gifs"
+
+
+@dataclass(frozen=True)
+class FolderOptions(EvaluateOptions):
+    """What to score, and what else to write beside the table.
+
+    Attributes:
+        raters: name to folder of label maps of the same cases, by several raters; where the model lies among them is
+            told in `raters.csv` and the report.
+        gifs: ids of cases to write as moving pictures; "worst" is the one of the lowest Dice.
+    """
+
+    raters: Mapping[str, Path] = field(default_factory=dict)
+    gifs: tuple[str, ...] = ()
 
 
 def evaluate_folders(
@@ -41,7 +56,8 @@ def evaluate_folders(
         into: folder for `scores.csv`, `summary.json` (nnU-Net's keys) and `report.html`; None writes nothing.
         overwrite: whether existing ones are replaced.
         progress: who shows how far it is.
-        options: labels, metrics, cases and rules, where not the usual ones; without Dice among the metrics the
+        options: labels, metrics, cases and rules, where not the usual ones, and with `FolderOptions` raters and
+            moving pictures; without Dice among the metrics the
             report has no pictures, since the cases to show are chosen by it.
 
     Raises:
@@ -52,16 +68,35 @@ def evaluate_folders(
     if into is not None:
         if into.exists() and not into.is_dir():
             raise UsageError(f"{into}: is a file. Name a folder with --into.")
-        for name in (TABLE, SUMMARY, REPORT):
+        for name in (TABLE, SUMMARY, REPORT, RATERS):
             refuse_existing(into / name, overwrite)
-    scores = evaluate(predictions, references, progress or Silent(), options or EvaluateOptions())
+    options, progress = options or EvaluateOptions(), progress or Silent()
+    more = options if isinstance(options, FolderOptions) else FolderOptions()
+    if into is None and (more.raters or more.gifs):
+        raise UsageError(f"--{'raters' if more.raters else 'gif'}: writes files. Name a folder with --into.")
+    scores = evaluate(predictions, references, progress, options)
     if into is not None:
         dataset = references if isinstance(references, Dataset) else dataset_around(Path(references))
-        page = report_html(_report(scores, Path(predictions), references, dataset))
+        gifs = chosen_cases(scores, more.gifs)
+        agreement = None
+        if more.raters:
+            agreement = rater_agreement(scores, open_references(references), more.raters, progress)
+        pictures, left_out = browser_cases(scores, dataset, progress)
+        report = _report(scores, Path(predictions), references, dataset)
+        further = (raters_section(agreement.standings, agreement.williams),) if agreement else ()
+        report = replace(report, browser=pictures, browser_left_out=left_out, further=further)
         scores.write_csv(into / TABLE, overwrite)
-        write_json(into / SUMMARY, scores.nnunet_summary(), overwrite)
-        write_text(into / REPORT, page, overwrite)
+        write_json(into / SUMMARY, _summary(scores), overwrite)
+        if agreement:
+            agreement.write_csv(into / RATERS, overwrite)
+        write_gifs(scores, dataset, gifs, into / GIFS)
+        write_text(into / REPORT, report_html(report), overwrite)
     return scores
+
+
+def _summary(scores: Scores) -> dict[str, Any]:
+    """Return nnU-Net's keys, and the cases that were left out on purpose where there are any."""
+    return scores.nnunet_summary() | ({"left_out": list(scores.left_out)} if scores.left_out else {})
 
 
 def write_report(scores: Scores, path: Path | str, title: str = "Evaluation", overwrite: bool = False) -> Path:
@@ -94,39 +129,3 @@ def _facts() -> dict[str, str]:
         "python": platform.python_version(),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def dataset_around(references: Path) -> Dataset | None:
-    """Return the dataset that the references belong to, whose images the report shows; None where there is none."""
-    folder = references if references.is_dir() else references.parent
-    for place in (folder, folder.resolve().parent):
-        if (place / DESCRIPTION).is_file():
-            try:
-                return open_dataset(place)
-            except NeuraxisError:
-                continue
-    return None
-
-
-def labels_of(scores: Scores, dataset: Dataset | None) -> Labels:
-    """Return the dataset's labels where they are those that were scored, else labels made of the table's structures."""
-    structures = {row.structure: row.numbers for row in scores.rows}
-    if dataset is not None and dataset.labels.scored == structures:
-        return dataset.labels
-    if all(len(numbers) == 1 for numbers in structures.values()):
-        return Labels(names={"background": 0, **{name: numbers[0] for name, numbers in structures.items()}})
-    numbers = sorted({number for joined in structures.values() for number in joined})
-    return Labels(names={"background": 0, **{str(number): number for number in numbers}}, regions=structures)
-
-
-def overlay_of(scores: Scores, case: str, caption: str, labels: Labels, dataset: Dataset | None) -> Overlay:
-    """Read a scored case as a picture, on the dataset's scan where it has one of that grid, else on black."""
-    row: Score = next(row for row in scores.rows if row.case == case)
-    predicted, reference = any_format.read(Path(row.prediction_file)), any_format.read(Path(row.reference_file))
-    image = np.zeros(reference.grid.shape, np.float32)
-    known = {found.id: found for found in dataset.cases} if dataset is not None else {}
-    if case in known:
-        scan = known[case].read_images()
-        if scan.grid.matches(reference.grid, SAME_VOXELS):
-            image = scan.array[0]
-    return Overlay(case, caption, image, reference.array[0], predicted.array[0], reference.grid.spacing_mm, labels)

@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from neuraxis.evaluation.notes import left_out_on_purpose
 from neuraxis.evaluation.scores import Scores
 from neuraxis.files import write_text
 from neuraxis.report import score_tables
+from neuraxis.report.agreement.sections import agreement_sections
+from neuraxis.report.browser.slices import BrowserCase
+from neuraxis.report.browser.view import browser_section
 from neuraxis.report.curves import Row, panels
 from neuraxis.report.markup import join, tag
 from neuraxis.report.overlay_view import overlay_view
@@ -40,6 +44,8 @@ class RunReport:
         profile: rows of profile.csv (operation, calls, milliseconds, device_milliseconds, share), the longest first.
         previews: what the training showed on its way.
         further: sections of their own, shown after the scores.
+        browser: cases to go through slice by slice, the worst first.
+        browser_left_out: number of cases for which the browser has no room.
     """
 
     title: str
@@ -54,6 +60,8 @@ class RunReport:
     profile: Sequence[Mapping[str, Any]] = ()
     previews: Previews | None = None
     further: tuple[Section, ...] = ()
+    browser: tuple[BrowserCase, ...] = ()
+    browser_left_out: int = 0
 
 
 def write_run_report(content: RunReport, path: Path, overwrite: bool = True) -> None:
@@ -68,10 +76,12 @@ def write_run_report(content: RunReport, path: Path, overwrite: bool = True) -> 
 def report_html(content: RunReport) -> str:
     """Return the report as HTML."""
     facts = {name: _in_short(value) for name, value in content.dataset.items()}
-    sections = (_scores(content), *content.further, _distributions(content.scores), _overlays(content.overlays),
-                _cases(content.scores), _curves(content.curves), previews_section(content.previews),
-                _profile(content.profile), _plan(content.reasons), _recipe(content.recipe_toml),
-                _facts(content.facts), _notes(content))  # fmt: skip
+    scores, pictures = content.scores, content.browser
+    browser = browser_section(pictures, content.title, content.browser_left_out)
+    sections = (_scores(content), *content.further, _distributions(scores), _overlays(content.overlays),
+                _cases(scores, pictures), browser, *agreement_sections(scores), _curves(content.curves),
+                previews_section(content.previews), _profile(content.profile), _plan(content.reasons),
+                _recipe(content.recipe_toml), _facts(content.facts), _notes(content))  # fmt: skip
     return write_page(Head(content.title, facts=facts), [section for section in sections if section is not None])
 
 
@@ -100,7 +110,10 @@ def _scores(content: RunReport) -> Section | None:
     if not scores.rows:
         return None
     warning = tag("p", SELECTED, class_="warning") if scores.selected_on_these_cases else None
-    return Section("scores", "Scores", join(warning, score_tables.verdict(scores)))
+    fewer = None
+    if scores.left_out:
+        fewer = tag("p", left_out_on_purpose(scores.left_out, len(scores.cases())), class_="warning")
+    return Section("scores", "Scores", join(warning, fewer, score_tables.verdict(scores)))
 
 
 def _distributions(scores: Scores) -> Section | None:
@@ -125,9 +138,14 @@ def _overlays(overlays: Sequence[Overlay]) -> Section | None:
     return Section("pictures", "Pictures", overlay_view(overlays), lead) if overlays else None
 
 
-def _cases(scores: Scores) -> Section | None:
-    lead = "Press a heading to sort, again to turn the order. Undefined values are shown as a dash and stay last."
-    return Section("cases", "Cases", score_tables.case_table(scores), lead) if scores.rows else None
+def _cases(scores: Scores, pictures: Sequence[BrowserCase]) -> Section | None:
+    lead = (
+        "The worst come first. Press a heading to sort, again to turn the order. Undefined values are shown as a dash "
+        "and stay last."
+    )
+    if pictures:
+        lead += " A case's name opens it below."
+    return Section("cases", "Cases", score_tables.case_table(scores, pictures), lead) if scores.rows else None
 
 
 def _curves(rows: Sequence[Row]) -> Section | None:

@@ -52,6 +52,7 @@ class Column:
         extra: hidden until the reader asks for every column.
         help: a tooltip for the heading.
         least: values from 0 up to this are shown as below it, but sorted by themselves.
+        order: "ascending" or "descending" where the rows come sorted by it.
     """
 
     title: str
@@ -61,6 +62,7 @@ class Column:
     extra: bool = False
     help: str = ""
     least: float = 0.0
+    order: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ class Head:
 
 def write_page(head: Head, sections: Sequence[Section]) -> str:
     """Return the whole page as one string of HTML."""
-    style, script = _asset("page.css"), _asset("page.js")
+    style = f"{_asset('page.css')}\n{_asset('browser/browser.css')}"
+    script = f"{_asset('page.js')}\n{_asset('browser/browser.js')}"
     policy = (
         f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
         "base-uri 'none'; form-action 'none'"
@@ -191,7 +194,9 @@ def _row(columns: Sequence[Column], row: Sequence[Cell]) -> Markup:
 
 def _heading(column: Column) -> Markup:
     kind = "number" if column.numeric else "text"
-    return tag("th", column.title, scope="col", class_=_class(column), data_sort=kind, title=column.help or None)
+    said = column.help or None
+    order = column.order or None
+    return tag("th", column.title, scope="col", class_=_class(column), data_sort=kind, title=said, aria_sort=order)
 
 
 def _cell(column: Column, cell: Cell, at: int) -> Markup:

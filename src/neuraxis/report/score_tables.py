@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from neuraxis.evaluation.catalog import METRICS, metric_of, size_of
-from neuraxis.evaluation.scores import Scores
+from neuraxis.evaluation.comparison.paired import better
+from neuraxis.evaluation.scores import Score, Scores
 from neuraxis.evaluation.statistics import MIN_PATIENTS, Summary
+from neuraxis.report.browser.slices import BrowserCase
+from neuraxis.report.browser.view import thumbnail, thumbnails
 from neuraxis.report.curves import in_words
 from neuraxis.report.markup import Markup, join, tag
 from neuraxis.report.page import UNDEFINED, Cell, Column, grouped_table, number, table
@@ -154,22 +157,49 @@ def _summary_table(scores: Scores, summary: Summaries) -> Markup:
     return grouped_table((Column("Structure"), *figures), groups, caption)
 
 
-def case_table(scores: Scores) -> Markup:
-    """Return every value of every case, sortable and filterable."""
+def case_table(scores: Scores, pictures: Sequence[BrowserCase] = ()) -> Markup:
+    """Return every value of every case, sortable and filterable, the worst first by the first metric that tells.
+
+    Args:
+        scores: the rows.
+        pictures: cases that have a thumbnail, and may be marked in the page's browser.
+    """
     wanted = shown_metrics(scores)
     has_sites = any(row.site for row in scores.rows)
     columns = [Column("Case"), Column("Structure", choice=True)]
     if has_sites:
         columns.insert(1, Column("Site", choice=True))
+    if pictures:
+        columns.insert(1, Column("Mark", help="of the browser of slices"))
+    chief = next((name for name in scores.metrics if better(name) in ("higher", "lower")), "")
+    falls = better(chief) == "lower" if chief else False
     for metric in scores.metrics:
         form = term(metric)
         extra = not form.main or metric not in wanted
-        columns.append(Column(form.title, True, form.decimals, extra=extra, help=METRICS.summary(metric_of(metric)[0])))
+        order = ("descending" if falls else "ascending") if metric == chief else ""
+        said = METRICS.summary(metric_of(metric)[0])
+        columns.append(Column(form.title, True, form.decimals, extra=extra, help=said, order=order))
     rows: list[tuple[Cell, ...]] = []
-    for row in scores.rows:
-        names = (row.case, row.site, row.structure) if has_sites else (row.case, row.structure)
+    for row in worst_first(scores.rows, chief):
+        name = thumbnail(pictures, row.case) if pictures else row.case
+        mark = (tag("span", "", data_mark_of=row.case),) if pictures else ()
+        names = (name, *mark, row.site, row.structure) if has_sites else (name, *mark, row.structure)
         rows.append((*names, *(row.values.get(metric, math.nan) for metric in scores.metrics)))
-    return table(columns, rows, "Scores of every case")
+    return join(thumbnails(pictures) if pictures else None, table(columns, rows, "Scores of every case"))
+
+
+def worst_first(rows: Sequence[Score], metric: str) -> list[Score]:
+    """Return rows sorted by one metric, the worst first and the undefined last; as they are where none is better."""
+    way = better(metric) if metric else None
+    if way is None:
+        return list(rows)
+    sign = {"higher": 1, "lower": -1, "nearer 0": -1}[way]
+
+    def key(row: Score) -> tuple[bool, float]:
+        value = row.values.get(metric, math.nan)
+        return math.isnan(value), 0.0 if math.isnan(value) else sign * (abs(value) if way == "nearer 0" else value)
+
+    return sorted(rows, key=key)
 
 
 def _summary_row(name: str, found: Summary, metric: str) -> tuple[Cell, ...]:

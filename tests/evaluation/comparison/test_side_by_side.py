@@ -7,9 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from neuraxis.evaluation.comparison.side_by_side import ALL, Entry, SideBySide, compare_scores
+from neuraxis.evaluation.comparison.side_by_side import ALL, Entry, SideBySide, compare_scores, rank_stability
 from neuraxis.evaluation.scores import Score, Scores
 
 Values = Mapping[str, Sequence[float]]
@@ -113,3 +114,16 @@ def test_a_note_that_holds_for_one_entry_names_it() -> None:
 def test_what_cannot_be_compared_is_refused(entries: list[Entry]) -> None:
     with pytest.raises(ValueError, match=r"comparison needs|same cases"):
         compare_scores(entries)
+
+
+def test_a_ranking_that_every_resample_repeats_is_wholly_stable() -> None:
+    found = rank_stability(np.array([[0.1] * 6, [0.2] * 6, [0.3] * 6]))
+    assert [one[1:3] for one in found] == [(1, 1), (2, 2), (3, 3)]
+    assert [one[0] for one in found] == [1, 0, 0]
+    assert {one[3] for one in found} == {1.0}
+
+
+def test_a_ranking_that_hangs_on_a_patient_is_not() -> None:
+    found = rank_stability(np.array([[0.5, 0.1, 0.1, 0.1, 0.1, 0.1], [0.1, 0.18, 0.18, 0.18, 0.18, 0.1]]))
+    assert found[0][1:3] == (1, 2)
+    assert -1 < found[0][3] < 1

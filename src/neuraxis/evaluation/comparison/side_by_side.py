@@ -112,7 +112,11 @@ class Standing:
         patients: in whom every entry has a value.
         mean_rank: over them; 1 is best, ties share a rank.
         first_share: share of the bootstrap resamples of patients in which its mean is the best, in [0, 1]; NaN below
-            5 patients.
+            5 patients, as all that follows.
+        rank_low: lower end of the 95 % interval of the rank of its mean over the resamples.
+        rank_high: upper end of it.
+        stability: of the whole ranking: mean of Kendall's tau between the ranking of the means and that of a resample,
+            -1 to 1; at 1 every resample ranks the same.
     """
 
     metric: str
@@ -120,6 +124,9 @@ class Standing:
     patients: int
     mean_rank: float
     first_share: float
+    rank_low: float = math.nan
+    rank_high: float = math.nan
+    stability: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -264,15 +271,33 @@ def _standings(entries: Sequence[Entry], metric: str) -> list[Standing]:
         return []
     worse = -1 if better(metric) == "higher" else 1
     ranks = np.array([mid_ranks(np.round(worse * column, 12)) for column in values.T])
-    shares = np.full(len(ranked), math.nan)
+    steady: list[tuple[float, ...]] = [(math.nan,) * 4] * len(ranked)
     if count >= MIN_PATIENTS:
-        means = np.round(patient_draws(count).astype(np.float64) @ values.T / count * worse, 12)
-        best = means == means.min(axis=1, keepdims=True)
-        shares = (best / best.sum(axis=1, keepdims=True)).mean(axis=0)
+        steady = rank_stability(np.round(worse * values, 12))
     return [
-        Standing(metric, entry.label, count, float(mean), float(share))
-        for entry, mean, share in zip(ranked, ranks.mean(axis=0), shares, strict=True)
+        Standing(metric, entry.label, count, float(mean), *told)
+        for entry, mean, told in zip(ranked, ranks.mean(axis=0), steady, strict=True)
     ]
+
+
+def rank_stability(values: np.ndarray) -> list[tuple[float, ...]]:
+    """Return how often each entry is first, the ends of its rank's interval, and Kendall's tau of the ranking.
+
+    Args:
+        values: (entries, patients), lower is better.
+    """
+    count = values.shape[1]
+    means = np.round(patient_draws(count).astype(np.float64) @ values.T / count, 12)  # (resamples, entries)
+    best = means == means.min(axis=1, keepdims=True)
+    shares = (best / best.sum(axis=1, keepdims=True)).mean(axis=0)
+    above = np.sign(means[:, :, None] - means[:, None, :])  # whom each one is ranked behind, by resample
+    ranks = 1 + (above > 0).sum(axis=2)
+    low, high = np.percentile(ranks, (2.5, 97.5), axis=0, method="inverted_cdf")
+    whole = np.round(values.mean(axis=1), 12)
+    order = np.sign(whole[:, None] - whole[None, :])
+    pairs = len(whole) * (len(whole) - 1)
+    tau = float((above * order).sum(axis=(1, 2)).mean() / pairs)
+    return [(float(share), float(one), float(other), tau) for share, one, other in zip(shares, low, high, strict=True)]
 
 
 def _table(scores: Scores, metric: str) -> np.ndarray:
@@ -313,7 +338,8 @@ def _notes(entries: Sequence[Entry], contrasts: Sequence[Contrast]) -> list[str]
         )
         said.append(
             f"Ranks: over patients in whom every entry has a value, oracles left out; first in: share of {RESAMPLES} "
-            "bootstrap resamples of patients in which the mean is the best."
+            "bootstrap resamples of patients in which the mean is the best; the rank's interval and Kendall's tau "
+            "are over the same resamples."
         )
     told = joint_notes({entry.label: entry.scores.notes for entry in entries})
     return [*said, *(note for note in told if note != who)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.evaluation.comparison.side_by_side import Entry, SideBySide
-from neuraxis.pipelines.evaluate import dataset_around, labels_of, overlay_of
+from neuraxis.pipelines.scoring.overlays import dataset_around, labels_of, overlay_of
 from neuraxis.report.overlays import Overlay
 
 MOST_CASES, MOST_PICTURES = 2, 8

@@ -1,0 +1,1 @@
+"""Sections on agreement: volumes, probabilities, raters, and scores by site and size."""
