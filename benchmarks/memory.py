@@ -37,6 +37,7 @@ ROWS: dict[str, tuple[str, tuple[int, int, int], int, int, int]] = {
     "segresnet 3D": ("segresnet", (64, 64, 64), 2, 1, 2),
     "monai-unet 3D": ("monai-unet", (64, 64, 64), 2, 1, 2),
     "segformer3d 3D": ("segformer3d", (96, 96, 96), 2, 1, 2),
+    "segformer3d-moe 3D": ("segformer3d-moe", (96, 96, 96), 2, 1, 2),
     "segformer3d 2D": ("segformer3d", (256, 256, 1), 12, 1, 2),
 }
 

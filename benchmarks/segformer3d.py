@@ -20,7 +20,7 @@ import numpy as np
 from _measure import Meter, machine, median, run_tree, table, threads_env, versions
 
 SCRIPT = Path(__file__).resolve()
-CHANNELS, OUTPUTS, EDGE, SPATIAL = 4, 3, 128, 3
+CHANNELS, OUTPUTS, EDGE, SPATIAL, STEPS = 4, 3, 128, 3, 2
 # row -> network, what it does, precision, the row that it is compared with, the goal
 ROWS: dict[str, tuple[str, str, str, str, float]] = {
     "plain, torch fp32": ("plain", "torch", "fp32", "", 0),
@@ -55,12 +55,10 @@ def networks() -> dict[str, object]:
     return {"ours": ours, "plain": plain}
 
 
-def work_of(network: str, doing: str, precision: str, folder: Path) -> Callable[[], np.ndarray]:
+def torch_work(network: str, doing: str, precision: str) -> Callable[[], np.ndarray]:
     """Return what is timed; it gives the logits."""
     import torch
 
-    if doing == "openvino":
-        return openvino_work(precision, folder)
     model, pixels, half = networks()[network], torch.from_numpy(image()), precision == "bf16"
     if doing == "torch":
         model.eval()
@@ -83,7 +81,7 @@ def work_of(network: str, doing: str, precision: str, folder: Path) -> Callable[
     return step
 
 
-def openvino_work(precision: str, folder: Path) -> Callable[[], np.ndarray]:
+def openvino_work(precision: str, folder: Path, threads: int) -> Callable[[], np.ndarray]:
     from neuraxis.bundle.bundle import BundleParts, open_bundle, write_bundle
     from neuraxis.bundle.card import Card
     from neuraxis.bundle.export import export_fold
@@ -105,21 +103,22 @@ def openvino_work(precision: str, folder: Path) -> Callable[[], np.ndarray]:
     fold = export_fold(networks()["ours"], recipe, names, 0, folder)
     card = Card(name="timed", labels=labels, channels=names, recipe=recipe, folds=(0,))
     bundle = open_bundle(write_bundle(BundleParts(card, (fold,)), folder / "timed.nxb"), folder / "cache")
-    runtime, pixels = OpenVinoRuntime(bundle, RuntimeOptions(precision=precision, cache=folder / "cache")), image()
+    options, pixels = RuntimeOptions(precision=precision, threads=threads, cache=folder / "cache"), image()
+    runtime = OpenVinoRuntime(bundle, options)
     return lambda: runtime.run(pixels)
 
 
-def one(row: str, folder: Path, steps: int) -> None:
+def one(row: str, folder: Path, threads: int) -> None:
     """Time a row in this process, and keep its logits."""
     network, doing, precision, *_ = ROWS[row]
-    work = work_of(network, doing, precision, folder)
+    work = openvino_work(precision, folder, threads) if doing == "openvino" else torch_work(network, doing, precision)
     for _ in range(2):
         logits = work()
     meter = Meter()
-    for _ in range(steps):
+    for _ in range(STEPS):
         work()
     np.save(folder / f"{list(ROWS).index(row)}.npy", logits)
-    print(json.dumps(meter.read(steps)))
+    print(json.dumps(meter.read(STEPS)))
 
 
 def report(found: dict[str, list[dict[str, float]]], folder: Path) -> None:
@@ -141,16 +140,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3, help="runs of each (3)")
     parser.add_argument("--one", nargs=2, metavar=("ROW", "FOLDER"), help=argparse.SUPPRESS)
-    wanted, threads = parser.parse_args(), os.cpu_count() or 1
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of each row (all cores)")
+    wanted = parser.parse_args()
+    threads = wanted.threads
     if wanted.one:
-        one(wanted.one[0], Path(wanted.one[1]), 2)
+        one(wanted.one[0], Path(wanted.one[1]), threads)
         return
     print(f"{versions('neuraxis', 'torch', 'openvino')}\n{machine(threads)}\n", flush=True)
     with tempfile.TemporaryDirectory(prefix="neuraxis-bench-") as name:
         found: dict[str, list[dict[str, float]]] = {row: [] for row in ROWS}
         for _ in range(wanted.repeats):
             for row in ROWS:
-                command = [sys.executable, SCRIPT, "--one", row, name]
+                command = [sys.executable, SCRIPT, "--one", row, name, "--threads", str(threads)]
                 found[row].append(json.loads(run_tree(command, threads_env(threads)).output.splitlines()[-1]))
         report(found, Path(name))
 

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from neuraxis.networks import experts
 from neuraxis.networks.catalog import LAYERS, NETWORKS, OPTIONS
 from neuraxis.networks.cost import cost
 from neuraxis.networks.topology import plan_topology
@@ -107,8 +108,10 @@ def test_a_recipe_holds_the_options_and_gives_them_back(name, patch) -> None:
 
 @every_network
 @every_patch
-def test_costs_counted_without_torch_are_those_of_the_network(name, patch) -> None:
-    network = build(name, patch).eval()
+def test_costs_counted_without_torch_are_those_of_the_network(name, patch, monkeypatch) -> None:
+    """Of experts, those of the exported network count, which all compute."""
+    monkeypatch.setattr(experts, "computes_all", lambda: True)
+    network = build(name, patch).eval().requires_grad_(False)
 
     with (
         torch.no_grad(),

@@ -27,6 +27,11 @@ NETWORKS = Catalog(
         "segformer3d": Entry(
             "neuraxis.networks.segformer3d:SegFormer3D", "small transformer with a linear decoder, 3D and 2D", "train"
         ),
+        "segformer3d-moe": Entry(
+            "neuraxis.networks.segformer3d_moe:SegFormer3DMoE",
+            "SegFormer3D with mixtures of experts, 3D and 2D",
+            "train",
+        ),
     },
 )
 OPTIONS = Catalog(
@@ -38,6 +43,9 @@ OPTIONS = Catalog(
         "segresnet": Entry("neuraxis.networks.options:SegResNetOptions", "options of SegResNet"),
         "monai-unet": Entry("neuraxis.networks.options:MonaiUNetOptions", "options of MONAI's U-Net"),
         "segformer3d": Entry("neuraxis.networks.transformer_options:SegFormer3DOptions", "options of SegFormer3D"),
+        "segformer3d-moe": Entry(
+            "neuraxis.networks.transformer_options:SegFormer3DMoEOptions", "options of SegFormer3D with experts"
+        ),
     },
     group="network_options",
 )
@@ -50,6 +58,9 @@ LAYERS = Catalog(
         "segresnet": Entry("neuraxis.networks.monai_layers:segresnet_layers", "layers of SegResNet"),
         "monai-unet": Entry("neuraxis.networks.monai_layers:monai_unet_layers", "layers of MONAI's U-Net"),
         "segformer3d": Entry("neuraxis.networks.transformer_layers:segformer3d_layers", "layers of SegFormer3D"),
+        "segformer3d-moe": Entry(
+            "neuraxis.networks.transformer_layers:segformer3d_moe_layers", "layers of SegFormer3D with experts"
+        ),
     },
     group="network_layers",
 )

@@ -14,7 +14,9 @@ Xie et al. 2021, SegFormer, NeurIPS.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import torch
 from torch import nn
@@ -51,12 +53,13 @@ class SegFormer3D(nn.Module):
 
     def __init__(self, options: SegFormer3DOptions, channels: int, outputs: int) -> None:
         super().__init__()
-        self.options, self.stride = options, options.stride
+        self.options: Any = options
+        self.stride = options.stride
         self.stages = nn.ModuleList()
         for stage, width in enumerate(options.features):
             before = options.features[stage - 1] if stage else channels
             self.stages.append(Stage(options, stage, before, self.feed_forward(stage, width)))
-        self.decoder = Decoder(options.features, options.decoder_width, outputs, options.dropout)
+        self.decoder = self.make_decoder(outputs)
         self.apply(initialise)
 
     def feed_forward(self, stage: int, width: int) -> list[nn.Module]:
@@ -64,6 +67,12 @@ class SegFormer3D(nn.Module):
         dimensions = 3 if self.options.flat_axis is None else 2
         hidden, dropout = width * self.options.expansion, self.options.dropout
         return [MixFeedForward(width, hidden, dimensions, dropout) for _ in range(self.options.depths[stage])]
+
+    def make_decoder(self, outputs: int) -> Decoder:
+        """Return the decoder."""
+        options = self.options
+        projections = [Projection(width, options.decoder_width) for width in options.features]
+        return Decoder(projections, options.decoder_width, outputs, options.dropout)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return logits (B, K, X, Y, Z)."""
@@ -131,30 +140,35 @@ class MixFeedForward(nn.Module):
         return to_tokens(self.narrow(self.dropout(hidden)))
 
 
+class Projection(nn.Linear):
+    """A linear layer that is computed together with the one that follows it."""
+
+    def forward(self, tokens: torch.Tensor, mix: torch.Tensor) -> torch.Tensor:
+        """Project tokens (B, ..., F) and mix them by a matrix (D, after): (B, ..., D)."""
+        return F.linear(tokens, mix @ self.weight, mix @ self.bias)
+
+
 class Decoder(nn.Module):
     """Brings the stages to one width and one grid, mixes them, and predicts.
 
     Args:
-        widths: features of each stage, from fine to coarse.
+        projections: of each stage, from fine to coarse, to the width.
         width: of the mixed tokens.
         outputs: number of outputs.
         dropout: share of the mixed tokens' features that training leaves out.
     """
 
-    def __init__(self, widths: Sizes, width: int, outputs: int, dropout: float) -> None:
+    def __init__(self, projections: Sequence[nn.Module], width: int, outputs: int, dropout: float) -> None:
         super().__init__()
-        self.projections = nn.ModuleList(nn.Linear(one, width) for one in widths)
-        self.mix = nn.Linear(len(widths) * width, width, bias=False)
+        self.projections = nn.ModuleList(projections)
+        self.mix = nn.Linear(len(projections) * width, width, bias=False)
         self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(dropout)
         self.predict = nn.Linear(width, outputs)
 
     def forward(self, maps: list[torch.Tensor], size: Sizes) -> torch.Tensor:
         """Turn the stages' tokens (B, ..., F) into logits (B, K, *size)."""
         shares = self.mix.weight.split(self.mix.out_features, dim=1)
-        mixed = [
-            F.linear(tokens, share @ project.weight, share @ project.bias)
-            for tokens, share, project in zip(maps, shares, self.projections, strict=True)
-        ]
+        mixed = [project(tokens, share) for tokens, share, project in zip(maps, shares, self.projections, strict=True)]
         tokens = F.relu(self.norm(sum_on_first_grid(mixed)))  # (B, ..., D)
         return interpolate(to_image(self.predict(self.dropout(tokens))), size)
 

@@ -12,6 +12,7 @@ from neuraxis.networks.topology import Topology
 
 Triple = tuple[int, int, int]
 STAGES, WIDENING = 4, (1, 2, 5, 8)
+EXPERTS, CHOSEN = (4, 4, 6, 8), (2, 2, 3, 4)
 
 
 class SegFormer3DOptions(BaseModel):
@@ -105,6 +106,57 @@ class SegFormer3DOptions(BaseModel):
             "reductions": tuple(_product(strides[stage + 1 : STAGES - 1]) for stage in range(len(strides))),
             "decoder_width": min(WIDENING[-1] * base, most),
         }
+
+
+class SegFormer3DMoEOptions(SegFormer3DOptions):
+    """SegFormer3D with experts in its feed-forward layers and in the projections of its decoder.
+
+    Attributes:
+        features: of a token in each stage, from fine to coarse.
+        heads: of the attention of each stage; each divides the features.
+        depths: blocks of each stage.
+        kernels: of the convolution that draws patches together before each stage, along (X, Y, Z).
+        strides: of that convolution.
+        reductions: tokens along (X, Y, Z) that are drawn together before they are attended to.
+        expansion: how many times as wide each expert is inside.
+        decoder_width: features of a token in the decoder.
+        dropout: share of features that training leaves out, inside experts and before the logits.
+        flat_axis: the axis that has one voxel in a 2D network; None in a 3D one.
+        experts: in each stage, of which each block has its own.
+        chosen: of the experts of each stage for each token.
+        decoder_experts: in each projection of the decoder.
+        decoder_chosen: of them for each token.
+        balance_weight: in the loss, of how unevenly tokens are dealt to experts.
+        router_weight: in the loss, of the gates' squared log-sum-exp, which keeps their logits small.
+    """
+
+    dropout: float = Field(0.05, ge=0, lt=1)
+    experts: tuple[int, ...] = EXPERTS
+    chosen: tuple[int, ...] = CHOSEN
+    decoder_experts: int = Field(4, ge=1)
+    decoder_chosen: int = Field(2, ge=1)
+    balance_weight: float = Field(0.01, ge=0)
+    router_weight: float = Field(0.001, ge=0)
+
+    @model_validator(mode="after")
+    def _can_choose(self) -> Self:
+        if not len(self.experts) == len(self.chosen) == len(self.features):
+            raise ValueError("experts and chosen need a number for each stage, as features has")
+        for experts, chosen in (
+            *zip(self.experts, self.chosen, strict=True),
+            (self.decoder_experts, self.decoder_chosen),
+        ):
+            if not 1 <= chosen <= experts:
+                raise ValueError(f"of {experts} experts {chosen} cannot be chosen")
+        return self
+
+    @classmethod
+    def _planned(cls, topology: Topology, base: int, most: int) -> dict[str, Any]:
+        planned = super()._planned(topology, base, most)
+        last = len(EXPERTS) - 1
+        stages = [min(stage, last) for stage in range(len(planned["strides"]))]
+        numbers = {"experts": tuple(EXPERTS[n] for n in stages), "chosen": tuple(CHOSEN[n] for n in stages)}
+        return {**planned, **numbers}
 
 
 def _product(strides: tuple[Triple, ...]) -> Triple:

@@ -47,6 +47,8 @@ class Panel:
 def panels(rows: Sequence[Row]) -> tuple[Panel, ...]:
     """Sort the columns of `curves.csv` into panels; a column without a finite value is left out.
 
+    Columns whose names are alike up to the last slash, such as "experts/stage 1/2", share a panel.
+
     Args:
         rows: one for each record; a column may be missing or NaN in a row, as validation is at most steps. Without
             "step" the rows are counted.
@@ -59,7 +61,7 @@ def panels(rows: Sequence[Row]) -> tuple[Panel, ...]:
     for name in names:
         curve = _curve(name, rows)
         if curve is not None:
-            title = next((title for part, title in _GROUPS if part in name), in_words(name))
+            title = next((title for part, title in _GROUPS if part in name), in_words(name.rpartition("/")[0] or name))
             grouped.setdefault(title, []).append(curve)
     marks = tuple(
         float(before["step"] or 0)
@@ -109,7 +111,7 @@ def _curve(name: str, rows: Sequence[Row]) -> Curve | None:
     starts = np.unique(np.linspace(0, len(steps), min(len(steps), MOST_POINTS), endpoint=False).astype(int))
     counts = np.diff(np.append(starts, len(steps)))
     return Curve(
-        in_words(name),
+        in_words(name.rpartition("/")[2]),
         np.add.reduceat(steps, starts) / counts,
         np.add.reduceat(values, starts) / counts,
         np.minimum.reduceat(values, starts),

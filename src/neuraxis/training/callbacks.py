@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
+from neuraxis.networks.experts import counted_use
 from neuraxis.patches.sampler import PatchSampler
 from neuraxis.progress import Stage
 from neuraxis.training.curves import Row, read_curves, write_curves
@@ -59,7 +60,8 @@ class Curves(L.Callback):
             return
         began = time.monotonic()
         task.settle()
-        dice, loss = held_out_scores(task, self.held_out)
+        with counted_use(task.shipped_network()) as use:
+            dice, loss = held_out_scores(task, self.held_out)
         self.rows.append(
             {
                 "step": step,
@@ -69,6 +71,7 @@ class Curves(L.Callback):
                 "validation_dice": round(dice, 6),
                 "validation_loss": round(loss, 6),
                 **({"stage": task.stages.current + 1.0} if task.recipe.stage else {}),
+                **use,
             }
         )
         task.loss_sum, task.loss_count = 0.0, 0
@@ -86,9 +89,9 @@ class Curves(L.Callback):
         self._board.add_image(name, pixels, step, dataformats="HWC")
 
     def _show(self, row: Row) -> None:
-        for name in ("learning_rate", "loss", "validation_dice", "validation_loss", "stage"):
-            if name in row:
-                self._board.add_scalar(name, row[name], int(row["step"]))
+        for name, value in row.items():
+            if name not in ("step", "seconds"):
+                self._board.add_scalar(name, value, int(row["step"]))
         self._board.flush()
 
 

@@ -1,6 +1,7 @@
 """The rows of `curves.csv`: what training noted at even distances of steps. Needs no torch.
 
-Beside it lie `progress.json`, which says how far the training is, and `stop`, with which it is asked to end.
+A network with experts adds a column "experts/PLACE/NUMBER" for each: its share of the tokens of the held-out patches,
+in [0, 1]. Beside it lie `progress.json`, which says how far the training is, and `stop`, with which it is asked to end.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from neuraxis.files import write_csv
 Row = dict[str, float]
 CURVES, PROGRESS, STOP = "curves.csv", "progress.json", "stop"
 COLUMNS = ("step", "seconds", "learning_rate", "loss", "validation_dice", "validation_loss")
-STAGE = "stage"
+STAGE, EXPERTS = "stage", "experts/"
 
 
 def read_curves(path: Path) -> list[Row]:
@@ -26,6 +27,7 @@ def read_curves(path: Path) -> list[Row]:
 
 
 def write_curves(path: Path, rows: Sequence[Row]) -> None:
-    """Write the rows atomically; the stage is a column where a training has several."""
-    columns = [*COLUMNS, *([STAGE] if any(STAGE in row for row in rows) else [])]
+    """Write the rows atomically; stage and use of experts are columns where a training has them."""
+    experts = dict.fromkeys(name for row in rows for name in row if name.startswith(EXPERTS))
+    columns = [*COLUMNS, *([STAGE] if any(STAGE in row for row in rows) else []), *experts]
     write_csv(path, columns, ([row.get(name, "") for name in columns] for row in rows))

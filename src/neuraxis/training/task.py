@@ -65,6 +65,18 @@ def build_loss(recipe: Recipe, regions: bool) -> Loss:
     return loss
 
 
+def add_own_loss(loss: torch.Tensor, network: nn.Module, share: float) -> torch.Tensor:
+    """Add what a network with `own_loss`, such as one with experts, has to say about itself.
+
+    Args:
+        loss: of what it predicts.
+        network: after a forward pass in training.
+        share: of the batch that it saw, in (0, 1].
+    """
+    own = network.own_loss() if hasattr(network, "own_loss") else None
+    return loss if own is None else loss + share * own
+
+
 class SegmentationTask(L.LightningModule):
     """Trains one network.
 
@@ -188,7 +200,8 @@ class SegmentationTask(L.LightningModule):
         if not self.recipe.loss.deep_supervision and not isinstance(logits, torch.Tensor):
             logits = logits[0]
         with record_function("loss"):
-            return self.loss(*self.ranks.whole(logits, targets))
+            logits, whole = self.ranks.whole(logits, targets)
+            return add_own_loss(self.loss(logits, whole), self.network, len(targets) / len(whole))
 
     def settle(self) -> None:
         """Read the last step's loss; only now, so that a GPU need not pause between forward and backward.
