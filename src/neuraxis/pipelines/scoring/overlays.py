@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ def first_channel(case: Case) -> Volume | None:
     if file is None:
         return None
     volume = file.read()
-    if file.index is not None and file.index >= volume.channels:
+    if isinstance(file.index, int) and file.index >= volume.channels:
         raise DataError(f"{case.id}: {file.path.name} holds {volume.channels} volumes, not {file.index + 1}. Mend it.")
-    chosen = volume.array.mean(axis=0, dtype=np.float32) if file.index is None else volume.array[file.index]
-    return volume.with_array(chosen[None])
+    shown = replace(file, index="mean") if file.index is None else file
+    return volume.with_array(shown.pick(volume)[None])
