@@ -27,9 +27,7 @@ DEFAULTS = InspectChoices()
 
 
 def inspect(
-    dataset: Annotated[Path, Parameter(name="DATASET")],
-    /,
-    *,
+    *datasets: Annotated[Path, Parameter(name="DATASET", required=True)],
     data: DecidedData = UNDECIDED,
     choices: InspectChoices = DEFAULTS,
     output: Output = SHOWN,
@@ -42,22 +40,22 @@ def inspect(
     For example:
 
         neuraxis inspect ms-brain/
-        neuraxis inspect ms-brain/ --into inspection.html --overwrite
+        neuraxis inspect site-a/ site-b/ --into inspection.html --overwrite
 
     Args:
-        dataset: Folder of scans, with labels or without.
-        data: how the folder is understood, and what the recipe makes of its
+        datasets: Folders of scans, with labels or without; several are joined.
+        data: how folders are understood, and what the recipe makes of its
             labels.
         choices: what is asked for.
         output: how it is shown.
     """
-    from neuraxis.pipelines.checking.inspecting import inspect as inspect_dataset
+    from neuraxis.pipelines.checking.inspecting import inspect as inspect_datasets
     from neuraxis.pipelines.runs.data import labels_in
     from neuraxis.recipe.wishes import read_wishes
 
-    labels, (place,) = labels_in(read_wishes(data.recipe, data.settings)), data.places([dataset])
+    labels, places = labels_in(read_wishes(data.recipe, data.settings)), data.places(datasets)
     with display(output) as progress:
-        done = inspect_dataset(place, choices.into, progress, choices.overwrite, labels)
+        done = inspect_datasets(places, choices.into, progress, choices.overwrite, labels)
     found = Counter(finding.severity for finding in done.inspection.findings)
     if output.json:
         counts = {"cases": len(done.inspection.portraits), "errors": found["error"], "warnings": found["warning"]}

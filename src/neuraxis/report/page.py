@@ -131,6 +131,11 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], caption: st
     return tag("div", _filters(columns, rows), scroller, class_="cases", data_table=True)
 
 
+def small_table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], caption: str) -> Markup:
+    """Return a table that is short enough to be read as it is, without a filter."""
+    return _scroller(columns, [tag("tbody", *(_row(columns, row) for row in rows))], caption, "scroll")
+
+
 def grouped_table(columns: Sequence[Column], groups: Mapping[str, Sequence[Sequence[Cell]]], caption: str) -> Markup:
     """Return a table of groups of rows, each under its own heading; a long one scrolls in a window of its own."""
     bodies = []

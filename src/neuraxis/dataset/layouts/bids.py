@@ -80,7 +80,6 @@ def _read(folder: Path, opening: Opening) -> Dataset:
             unlabelled=tuple(unlabelled),
             notes=(*notes, *remarks),
         ),
-        also_unlabelled=True,
     )
 
 

@@ -73,7 +73,6 @@ def _read(folder: Path, opening: Opening) -> Dataset:
             unlabelled=tuple(sorted(unlabelled, key=lambda case: case.id)),
             notes=tuple(notes),
         ),
-        also_unlabelled=True,
     )
 
 

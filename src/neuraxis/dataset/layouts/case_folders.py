@@ -74,7 +74,6 @@ def _read(folder: Path, opening: Opening) -> Dataset:
             unlabelled=tuple(unlabelled),
             notes=(*notes, *told.notes, *remark),
         ),
-        also_unlabelled=True,
     )
 
 

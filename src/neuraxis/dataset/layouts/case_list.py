@@ -86,7 +86,6 @@ def _read(folder: Path, opening: Opening) -> Dataset:
             own_folds=_own_folds(path, {case.id: folds[case.id] for case in labelled}),
             notes=(*notes, *told.notes, *remark),
         ),
-        also_unlabelled=True,
     )
 
 

@@ -61,7 +61,6 @@ def _read(folder: Path, opening: Opening) -> Dataset:
             unlabelled=tuple(_case(id, matched) for id in matched.unlabelled),
             notes=(*matched.notes, *notes, *told.notes, *remark),
         ),
-        also_unlabelled=True,
     )
 
 

@@ -186,14 +186,9 @@ def has_description(folder: Path) -> bool:
     return described or any((folder / name).is_file() for name in ("dataset_description.json", *LIST_NAMES))
 
 
-def refuse_empty(dataset: Dataset, also_unlabelled: bool = False) -> Dataset:
-    """Return the dataset; raise `DataError` where no case has both images and a label map.
-
-    Args:
-        dataset: as it was read.
-        also_unlabelled: whether unlabelled cases are enough.
-    """
-    if dataset.cases or (also_unlabelled and dataset.unlabelled):
+def refuse_empty(dataset: Dataset) -> Dataset:
+    """Return the dataset; raise `DataError` where no case has both images and a label map, and none is unlabelled."""
+    if dataset.cases or dataset.unlabelled:
         return dataset
     notes = " ".join(f"{note}." for note in dataset.notes[:4])
     more = f" And {len(dataset.notes) - 4} more." if len(dataset.notes) > 4 else ""

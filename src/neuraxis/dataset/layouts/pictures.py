@@ -82,7 +82,6 @@ def _read(folder: Path, opening: Opening) -> Dataset:
             own_folds=_folds(held),
             notes=(*notes, *told, remark),
         ),
-        also_unlabelled=True,
     )
 
 

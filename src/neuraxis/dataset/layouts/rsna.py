@@ -44,7 +44,6 @@ def _read(folder: Path, opening: Opening) -> Dataset:
             unlabelled=tuple(case for case in cases if case.label is None),
             notes=tuple(f"{id}: label map {masks[id]} {shared.NO_IMAGE}" for id in sorted(masks.keys() - studies)),
         ),
-        also_unlabelled=True,
     )
 
 

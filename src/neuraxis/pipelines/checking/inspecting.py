@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,7 +48,7 @@ class Inspected:
 
 
 def inspect(
-    dataset: Dataset | Place | Path | str,
+    datasets: Dataset | Place | Path | str | Sequence[Place | Path | str],
     into: Path | str = "inspection.html",
     progress: Progress | None = None,
     overwrite: bool = False,
@@ -57,11 +57,11 @@ def inspect(
     """Describe a dataset on one page of HTML: sites, geometry, intensities, labels, pictures, outliers, findings.
 
     Args:
-        dataset: opened, or where it lies; it may have no labels at all.
+        datasets: one opened, or where one or several lie, which are joined; they may have no labels at all.
         into: the page; `.jsonl` beside it holds what is known of each case, and may be deleted.
         progress: told how far it is.
         overwrite: whether a page that is there is replaced.
-        labels: what the label maps become, where `dataset` is not opened yet.
+        labels: what the label maps become, where `datasets` is not opened yet.
 
     Raises:
         DataError: it is no dataset, or holds no case.
@@ -74,7 +74,10 @@ def inspect(
     if into.suffix != ".html":
         raise UsageError(f"{into}: the page needs a name that ends in .html.")
     refuse_existing(into, overwrite)
-    opened = dataset if isinstance(dataset, Dataset) else open_all([dataset], labels)
+    if isinstance(datasets, Dataset):
+        opened = datasets
+    else:
+        opened = open_all([datasets] if isinstance(datasets, Place | Path | str) else datasets, labels)
     if not (*opened.cases, *opened.unlabelled):
         raise DataError(f"{opened.root}: holds no case. Name a folder with scans.")
     portraits = _portray_all(opened, into.with_suffix(".jsonl"), progress or Silent())

@@ -12,17 +12,23 @@ import numpy as np
 from neuraxis.dataset.labels import Labels
 from neuraxis.report.curves import Curve, Panel
 from neuraxis.report.inspection.outliers import UNLIKE, robust_z
-from neuraxis.report.inspection.portrait import Portrait
-from neuraxis.report.markup import join, tag
-from neuraxis.report.page import Cell, Column, Section, figure, table
+from neuraxis.report.inspection.portrait import QUANTILES, Portrait
+from neuraxis.report.markup import Markup, join, tag
+from neuraxis.report.page import Cell, Column, Section, figure, small_table, table
 from neuraxis.report.plots import bar_plot, curve_plot, legend, scatter_plot, strip_plot
 
 MOST_SITES = 6
 MOST_DOTS = 400
+FEW_ROWS = 12
 MOST_STRUCTURES = 30
 OTHERS = "other sites"
 _POINTS = 80
 _BINS = 24
+
+
+def fitting_table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], caption: str) -> Markup:
+    """Return a table, with a filter where it is long."""
+    return (small_table if len(rows) <= FEW_ROWS else table)(columns, rows, caption)
 
 
 def geometry(portraits: Sequence[Portrait]) -> Section | None:
@@ -34,7 +40,9 @@ def geometry(portraits: Sequence[Portrait]) -> Section | None:
     for one in seen:
         kinds.setdefault((_rounded(one), one.axes), []).append(one)
     ranked = sorted(kinds.items(), key=lambda item: -len(item[1]))
-    rows: list[list[Cell]] = [[spacing, axes, _shapes(group), len(group)] for (spacing, axes), group in ranked[:100]]
+    rows: list[Sequence[Cell]] = [
+        [spacing, axes, _shapes(group), len(group)] for (spacing, axes), group in ranked[:100]
+    ]
     columns = [Column("Spacing (mm)"), Column("Stored as"), Column("Shape"), Column("Cases", True, 0)]
     by_site = _by_site(_thinned(seen))
     spacing = {name: {one.case: _planes(one) for one in group} for name, group in by_site.items()}
@@ -45,11 +53,12 @@ def geometry(portraits: Sequence[Portrait]) -> Section | None:
             (spacing, ("finest spacing (mm)", "coarsest spacing (mm)")),
             (sizes, ("shortest side (mm)", "longest side (mm)")),
         )
+        if len({place for group in points.values() for place in group.values()}) > 1
     ]
     oriented = Counter(one.axes for one in seen)
     plots.append(figure(bar_plot({name: float(n) for name, n in oriented.most_common(8)}, "cases"), "Orientation"))
     lead = "Spacing along right, front and head. Orientation is how files are stored; neuraxis turns all to RAS+."
-    body = join(tag("div", *plots, class_="plots"), table(columns, rows, "Grids that occur"))
+    body = join(tag("div", *plots, class_="plots"), fitting_table(columns, rows, "Grids that occur"))
     return Section("geometry", "Spacing, shape, orientation", body, lead)
 
 
@@ -92,14 +101,14 @@ def _volumes(known: Sequence[Portrait], labels: Labels) -> Section:
                Column("Cases without", True, 0),
                Column("Median (mL)", True, 3), Column("Least (mL)", True, 3), Column("Most (mL)", True, 3),
                Column("Share of voxels (%)", True, 4)]  # fmt: skip
-    rows: list[list[Cell]] = []
+    rows: list[Sequence[Cell]] = []
     for name, joined in labels.scored.items():
         held = [one.volumes_ml[name] for one in known if one.volumes_ml[name] > 0]
         share = 100 * sum(one.voxels[name] for one in known) / total
         numbers = [statistics.median(held), min(held), max(held)] if held else [math.nan] * 3
         rows.append([name, ", ".join(map(str, joined)), len(held), len(known) - len(held), *numbers, share])
     lead = "Volumes of the structures where they are there, and how much of all voxels they take."
-    body = join(tag("div", *plots, class_="plots") if plots else None, table(columns, rows, "Structures"))
+    body = join(tag("div", *plots, class_="plots") if plots else None, fitting_table(columns, rows, "Structures"))
     return Section("labels", "Labels", body, lead)
 
 
@@ -107,7 +116,7 @@ def _pieces(known: Sequence[Portrait], labels: Labels) -> Section | None:
     columns = [Column("Structure"), Column("Pieces", True, 0), Column("Median a case", True, 1),
                Column("Most", True, 0), Column("Median size (mL)", True, 4), Column("Smallest (mL)", True, 4),
                Column("Largest (mL)", True, 3)]  # fmt: skip
-    rows: list[list[Cell]] = []
+    rows: list[Sequence[Cell]] = []
     counts: dict[str, dict[str, float]] = {}
     sizes: dict[str, list[float]] = {}
     for name in labels.scored:
@@ -127,12 +136,12 @@ def _pieces(known: Sequence[Portrait], labels: Labels) -> Section | None:
     plots = [figure(strip_plot(counts, "pieces"), "Pieces of every case")]
     chosen = dict(list(sizes.items())[:MOST_SITES])
     panel = Panel("Pieces", tuple(_histogram(name, size, chosen) for name, size in chosen.items()))
-    title = "Sizes (tens of powers: −3 is 0.001 mL, 0 is 1 mL)"
+    title = "Sizes of pieces (0 is 1 mL, −3 is 0.001 mL)"
     plots.append(figure(join(curve_plot(panel, "log10 of mL"), legend(list(chosen))), title))
     lead = (
         "Connected pieces of each structure (lesions, where it is lesions), voxels joined over faces, edges, corners."
     )
-    body = join(tag("div", *plots, class_="plots"), table(columns, rows, "Pieces of the structures"))
+    body = join(tag("div", *plots, class_="plots"), fitting_table(columns, rows, "Pieces of the structures"))
     return Section("pieces", "Lesion sizes", body, lead)
 
 
@@ -147,11 +156,10 @@ def _histogram(name: str, sizes: Sequence[float], every: Mapping[str, Sequence[f
 
 def _densities(channel: str, groups: Mapping[str, Sequence[Sequence[float]]]) -> Panel:
     """Return curves of density from quantiles: the mean over cases of how fast their share of voxels rises."""
-    every = np.array([values for group in groups.values() for values in group])
-    usual = every[(np.abs(robust_z(every[:, 1])) <= UNLIKE) & (np.abs(robust_z(every[:, -2])) <= UNLIKE)]
-    low, high = (float(value) for value in (usual[:, 1].min(), usual[:, -2].max()))
+    ends = np.concatenate([_usual_ends(np.array(group)) for group in groups.values()])
+    low, high = float(ends.min()), float(ends.max())
     edges = np.linspace(low, high if high > low else low + 1, _POINTS + 1)
-    shares = np.linspace(0, 1, every.shape[1])
+    shares = np.linspace(0, 1, len(QUANTILES))
     curves = []
     for name, group in groups.items():
         rises = [
@@ -161,6 +169,17 @@ def _densities(channel: str, groups: Mapping[str, Sequence[Sequence[float]]]) ->
         smooth = np.convolve(np.pad(density, 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")
         curves.append(Curve(name, (edges[:-1] + edges[1:]) / 2, smooth, smooth, smooth))
     return Panel(f"{channel}: % of voxels", tuple(curves))
+
+
+def _usual_ends(values: np.ndarray) -> np.ndarray:
+    """Return the least and the largest intensities of a site's cases (N, quantiles), but for those far from the others.
+
+    Of each case the second and the last but one quantile count, so that single voxels do not.
+    """
+    usual = (np.abs(robust_z(values[:, 1])) <= UNLIKE) & (np.abs(robust_z(values[:, -2])) <= UNLIKE)
+    kept = values[usual] if usual.any() else values
+    ends: np.ndarray = kept[:, [1, -2]].ravel()
+    return ends
 
 
 def _by_site(portraits: Sequence[Portrait]) -> dict[str, list[Portrait]]:

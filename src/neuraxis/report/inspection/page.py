@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from neuraxis.dataset.checks.finding import Finding
 from neuraxis.dataset.dataset import Dataset
-from neuraxis.report.inspection.distributions import geometry, intensities, label_sections
+from neuraxis.report.inspection.distributions import fitting_table, geometry, intensities, label_sections
 from neuraxis.report.inspection.outliers import Oddity, find_oddities
 from neuraxis.report.inspection.portrait import Portrait
 from neuraxis.report.inspection.thumbnail import colours_of
@@ -103,7 +103,7 @@ def _findings(findings: Sequence[Finding]) -> Section:
     more = len(findings) - len(shown)
     lead = "What the check found, errors first: an error forbids a training, a warning wants a look."
     lead += f" {more} more are left out here; type neuraxis check." if more else ""
-    body = tag("div", table(columns, rows, "Findings of the check"), class_="wrapped")
+    body = tag("div", fitting_table(columns, rows, "Findings of the check"), class_="wrapped")
     return Section("findings", "Findings", body, lead)
 
 
@@ -174,8 +174,8 @@ def _sites(portraits: Sequence[Portrait]) -> Section | None:
         return None
     columns = [Column("Site"), Column("Cases", True, 0), Column("Patients", True, 0), Column("With labels", True, 0),
                Column("Median spacing (mm)"), Column("Median shape"), Column("Stored as"),
-               Column("Median labelled volume (mL)", True, 3)]  # fmt: skip
-    rows: list[list[Cell]] = []
+               Column("Median labelled (mL)", True, 3)]  # fmt: skip
+    rows: list[Sequence[Cell]] = []
     for name, group in sorted(sites.items()):
         seen = [one for one in group if one.shape]
         volumes = [sum(one.volumes_ml.values()) for one in group if one.labelled]
@@ -185,7 +185,7 @@ def _sites(portraits: Sequence[Portrait]) -> Section | None:
             ", ".join(axes for axes, _ in Counter(one.axes for one in seen).most_common(3)),
             statistics.median(volumes) if volumes else NAN,
         ])  # fmt: skip
-    return Section("sites", "Sites", table(columns, rows, "Cases by site"))
+    return Section("sites", "Sites", fitting_table(columns, rows, "Cases by site"))
 
 
 def _medians(triples: Sequence[Sequence[float]], digits: str) -> str:
@@ -198,12 +198,12 @@ def _missing(dataset: Dataset, portraits: Sequence[Portrait]) -> Section | None:
         return None
     sites = sorted({one.site or ONE_SITE for one in portraits})
     columns = [Column("Channel"), Column("Cases without", True, 0), *(Column(site, True, 0) for site in sites)]
-    rows: list[list[Cell]] = []
+    rows: list[Sequence[Cell]] = []
     for channel in dataset.channels:
         without = Counter(one.site or ONE_SITE for one in lacking if channel in one.missing)
         rows.append([channel, without.total(), *(without[site] for site in sites)])
     lead = f"{len(lacking)} of {len(portraits)} cases lack a channel."
-    return Section("missing", "Missing channels", table(columns, rows, "Missing channels by site"), lead)
+    return Section("missing", "Missing channels", fitting_table(columns, rows, "Missing channels by site"), lead)
 
 
 def _cases(content: Inspection, odd: Mapping[str, tuple[Oddity, ...]]) -> Section:
@@ -215,7 +215,7 @@ def _cases(content: Inspection, odd: Mapping[str, tuple[Oddity, ...]]) -> Sectio
         *(Column(f"{name} (mL)", True, 3, extra=many) for name in structures),
         *(Column(f"{name} (pieces)", True, 0, extra=True) for name in structures),
     ]  # fmt: skip
-    rows: list[list[Cell]] = []
+    rows: list[Sequence[Cell]] = []
     for one in content.portraits:
         pieces = [
             one.lesions[name].count if name in one.lesions else (0 if one.labelled else NAN) for name in structures
