@@ -64,6 +64,7 @@ def check(
         neuraxis check pairs/ --set labels.threshold=127
         neuraxis check ms-brain/ --fix affine,nan --into mended/
         neuraxis check scan.nii.gz --model m.nxb
+        neuraxis check dicom-study/
 
     Args:
         datasets: Folders of labelled scans, which must fit together; or scans.
@@ -72,12 +73,21 @@ def check(
         choices: what is asked for.
         output: how it is shown.
     """
-    from neuraxis.volume.formats.any_format import is_scan
-
     repair = _repair(choices)
-    if choices.model is not None or all(is_scan(path) and not path.is_dir() for path in datasets):
+    if choices.model is not None or all(_is_scan(path) for path in datasets):
         return _check_scans(datasets, choices, repair, output)
     return _check_datasets(datasets, data, choices, output)
+
+
+def _is_scan(path: Path) -> bool:
+    """Tell whether a path is a scan by itself: a file, or a folder of DICOM that is no dataset."""
+    from neuraxis.dataset.layouts.recognise import recognising
+    from neuraxis.volume.formats.any_format import is_scan
+    from neuraxis.volume.formats.dicom.dicom import is_part
+
+    if path.is_dir():
+        return is_part(path) and not recognising(path)
+    return is_scan(path) or is_part(path)
 
 
 def _repair(choices: CheckChoices) -> RepairOptions | None:

@@ -82,6 +82,28 @@ def find_cases(
     return _by_id([_accepted(order, channels, optional) for order in orders])
 
 
+def every_series(path: Path) -> tuple[Order, ...]:
+    """Make a case of one channel, `image`, of each DICOM series that is neither a localiser nor tiny.
+
+    Args:
+        path: of a folder, or of a file.
+
+    Raises:
+        DataError: it holds no DICOM image, or those of several patients or studies mixed in one folder.
+        MissingExtra: pydicom is not installed.
+    """
+    need("pydicom", "dicom")
+    from neuraxis.volume.formats.dicom import studies
+
+    orders = [
+        Order(id, Case(id, {"image": ImageFile(study.path, series=series.name)}))
+        for study in studies.studies_in(path)
+        for series in study.series
+        for id in [study.name if len(study.series) == 1 else f"{study.name}_{series.name}"]
+    ]
+    return _by_id(orders)
+
+
 def _accepted(order: Order, channels: tuple[str, ...], optional: Container[str]) -> Order:
     """Return the order of a case that lacks channels without its problem, where it may lack them."""
     if order.case is None or order.problem is None:

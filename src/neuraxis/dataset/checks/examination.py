@@ -154,7 +154,7 @@ def _check_geometry(seen: Examination, volume: Volume) -> None:
         message = f"the spacing is unusual: {grid.describe()}"
         seen.report("warning", "spacing_extreme", message, "Check the header's units and slice distance.")
     for remark in any_format.geometry_remarks(volume):
-        seen.report("warning", "header_geometry", remark, "Check the orientation, left and right above all.")
+        seen.report("warning", "header_geometry", remark, "Look at it in a viewer, left and right above all.")
 
 
 def _check_values(seen: Examination, name: str, array: np.ndarray) -> None:

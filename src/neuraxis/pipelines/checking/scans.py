@@ -13,8 +13,10 @@ from neuraxis.dataset.checks.examination import examine_case
 from neuraxis.dataset.checks.finding import Finding
 from neuraxis.dataset.labels import Labels
 from neuraxis.errors import DataError
-from neuraxis.pipelines.scans import Order, find_cases
-from neuraxis.volume.formats.any_format import ending_of, stem
+from neuraxis.pipelines.scans import Order, every_series, find_cases
+from neuraxis.volume.formats import any_format
+from neuraxis.volume.formats.any_format import ending_of, is_scan, stem
+from neuraxis.volume.formats.dicom.dicom import is_part
 from neuraxis.workers import map_in_order
 
 UNLIKE = 2.0
@@ -42,7 +44,7 @@ def check_scans(scans: Sequence[Path | str], model: ModelBundle | Path | str | N
     """Look for what would spoil a segmentation.
 
     Args:
-        scans: files; with a model also folders and `CHANNEL=FILE` pairs, as `segment` takes them.
+        scans: files, or folders of DICOM; with a model also folders and `CHANNEL=FILE` pairs, as `segment` takes them.
         model: what they are to be segmented with: its channels must be there, its spacing is compared.
 
     Raises:
@@ -53,11 +55,20 @@ def check_scans(scans: Sequence[Path | str], model: ModelBundle | Path | str | N
         missing = next((scan for scan in scans if not Path(scan).exists()), None)
         if missing is not None:
             raise DataError(f"{missing}: no such file. Name a scan.")
-        orders = tuple(Order(_id(path), Case(_id(path), {"image": ImageFile(path)})) for path in map(Path, scans))
+        orders = tuple(order for path in map(Path, scans) for order in _orders(path))
         return tuple(map_in_order(lambda order: _check(order, None), orders))
     bundle = model if isinstance(model, ModelBundle) else open_bundle(model)
     orders = find_cases(scans, bundle.channels, bundle.recipe.missing.by_channel)
     return tuple(map_in_order(lambda order: _check(order, bundle), orders))
+
+
+def _orders(path: Path) -> tuple[Order, ...]:
+    if is_part(path) and not is_scan(path):
+        try:
+            return every_series(path)
+        except DataError as error:
+            return (Order(Path(any_format.shown(path)).name, problem=error),)
+    return (Order(_id(path), Case(_id(path), {"image": ImageFile(path)})),)
 
 
 def _id(path: Path) -> str:

@@ -157,6 +157,9 @@ def _instance(dataset: Any, path: Path, who: str) -> Instance | None:
         raise DataError(f"{who}: begins as DICOM and says nothing about what it is. Fetch or export it again.")
     who_it_is = Identity.of(dataset)
     rows, columns = (int(number(dataset, keyword, who, 0)) for keyword in ("Rows", "Columns"))
+    kind = text["SOPClassUID"] or str(dataset.file_meta.get("MediaStorageSOPClassUID", ""))
+    if min(rows, columns) < 1 and ("Image Storage" in pydicom.uid.UID(kind).name or kind in SEGMENTATION):
+        raise DataError(f"{who}: is an image without rows and columns, so it ends early. Fetch or export it again.")
     fault = _fault(dataset, text)
     frames: tuple[Frame, ...] = ()
     if rows > 0 and columns > 0:

@@ -135,9 +135,7 @@ def choose(found: Found, who: str, name: str = "") -> Series:
     Raises:
         DataError: none, or several could be meant.
     """
-    if not found.series:
-        why = found.faults[0] if found.faults else f"{who}: holds no DICOM image. Name a folder of slices."
-        raise DataError(why)
+    refuse_nothing(found, who)
     if name:
         return _by_name(found, who, name)
     if found.patients > 1:
@@ -148,6 +146,16 @@ def choose(found: Found, who: str, name: str = "") -> Series:
     if len(whole) == 1 or len(found.series) == 1:
         return (whole or list(found.series))[0]
     raise DataError(f"{who}: holds {len(found.series)} series: {found.listed()}. Name the one that is meant.")
+
+
+def refuse_nothing(found: Found, who: str) -> None:
+    """Raise `DataError` where a path holds no image series, with the reason."""
+    if found.series:
+        return
+    if found.faults:
+        raise DataError(found.faults[0])
+    what = "a segmentation and no image" if found.segmentations else "no DICOM image"
+    raise DataError(f"{who}: holds {what}. Name a folder of slices.")
 
 
 def _files(path: Path) -> Iterator[Path]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from neuraxis.errors import DataError
 from neuraxis.volume.formats.dicom.identity import MASK
-from neuraxis.volume.formats.dicom.series import Found, Series, find
+from neuraxis.volume.formats.dicom.series import Found, Series, find, refuse_nothing
 
 # Words for a contrast agent: a channel "T1ce" and a series "T1 post" mean the same.
 _CONTRAST = frozenset({"c", "ce", "post", "gd", "gad", "gado", "gadolinium", "contrast", "km"})
@@ -49,8 +49,7 @@ def studies_in(folder: Path) -> tuple[Study, ...]:
     """
     found = find(folder)
     who = found.identity.shown(folder)
-    if not found.series:
-        raise DataError(found.faults[0] if found.faults else f"{who}: holds no DICOM image. Name a folder of slices.")
+    refuse_nothing(found, who)
     groups: dict[tuple[str, str], list[Path]] = {}
     for series in found.series:
         for instance in series.instances:
