@@ -113,3 +113,38 @@ def test_real_scans_are_checked_and_planned(shared_data: Path, capsys) -> None:
     assert "200 labelled cases, layout msd" in capsys.readouterr().out
     assert main.run(["plan", hippocampus, "--recipe", "hippocampus", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["recipe"]["preparation"]["spacing_mm"] == [1, 1, 1]
+
+
+def test_label_maps_are_checked_as_the_recipe_reads_them(toy: Path, capsys) -> None:
+    relabel(toy / "labelsTr" / "sub-5.nii.gz", 7)
+    assert main.run(["check", str(toy), "--set", "labels.map.7=1"]) == 0
+    assert main.run(["check", str(toy), "--set", "labels.map.7=1", "--set", 'labels.merge.all=["lesion", "cord"]']) == 0
+    assert "structures all" in capsys.readouterr().out
+
+
+def test_a_folder_is_understood_as_told(toy: Path, tmp_path: Path, capsys) -> None:
+    (tmp_path / "table.csv").write_text("index,name\n1,plaque\n")
+    told = ["--layout", "nnunet", "--subject", "^(sub-[0-9])$", "--label-table", str(tmp_path / "table.csv")]
+    assert main.run(["check", str(toy), *told]) == 0
+    assert "structures plaque, cord" in capsys.readouterr().out
+    assert main.run(["check", str(toy), "--layout", "bids"]) == 3
+    assert "is not of the layout 'bids'. Looked for" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("told", "code", "words"),
+    [
+        (["--subject", "sub-."], 2, "has 0 groups"),
+        (["--subject", "^(p.)"], 3, "finds no patient in this name"),
+        (["--layout", "nnunett"], 2, "Did you mean 'nnunet'?"),
+        (["--volume", "first"], 2, "needed is mean, or a number"),
+        (["--label-table", "nothing.txt"], 3, "cannot be read"),
+    ],
+)
+def test_what_cannot_be_understood_is_refused_in_one_line(
+    told: list[str], code: int, words: str, toy: Path, capsys
+) -> None:
+    assert main.run(["check", str(toy), *told]) == code
+    said = capsys.readouterr().err
+    assert words in said
+    assert len(said.strip().splitlines()) == 1

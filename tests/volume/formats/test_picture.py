@@ -10,7 +10,7 @@ from PIL import Image
 
 from neuraxis.errors import DataError, MissingExtra, UsageError
 from neuraxis.volume.formats import any_format, picture
-from neuraxis.volume.formats.picture import read, read_grid, remarks, write
+from neuraxis.volume.formats.picture import read, read_grid, write
 from neuraxis.volume.grid import Grid
 from neuraxis.volume.volume import Volume
 
@@ -62,12 +62,6 @@ def test_a_mask_of_one_bit_is_0_and_255(tmp_path: Path) -> None:
 def test_a_jpeg_is_read(tmp_path: Path) -> None:
     flat = np.full((16, 16), 77, np.uint8)
     assert np.abs(read(save(tmp_path / "a.jpg", flat)).array.astype(int) - 77).max() <= 1
-
-
-def test_the_missing_size_of_pixels_is_remarked_on(tmp_path: Path) -> None:
-    assert remarks(read(save(tmp_path / "a.png", GREY))) == (
-        "a picture does not tell how large its pixels are: 1 mm is taken",
-    )
 
 
 def claim(path: Path, columns: int, rows: int) -> Path:

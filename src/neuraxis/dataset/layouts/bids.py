@@ -204,7 +204,8 @@ def _label(found: Sequence[_Found], folder: Path, opening: Opening) -> tuple[Lab
             notes.append(f"{one.case.id}: its mask of '{absent[0]}' {shared.MISSING_FILE}")
             continue
         labelled.append(_with_masks(one.case, [own[name] for name in names]))
-    notes += [f"the masks are labels in this order, later ones over earlier ones: {', '.join(names)}"]
+    if len(names) > 1:
+        notes.append(f"the masks are labels in this order, later ones over earlier ones: {', '.join(names)}")
     return labels, tuple(labelled), tuple(notes)
 
 

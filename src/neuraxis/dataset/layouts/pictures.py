@@ -30,6 +30,7 @@ from neuraxis.dataset.layouts.found_labels import UNSEEN, find_labels
 from neuraxis.dataset.layouts.label_tables import LabelTable, find_table, read_table
 from neuraxis.dataset.opening import Opening
 from neuraxis.dataset.splits import Fold
+from neuraxis.volume.formats.picture import NO_SPACING
 from neuraxis.workers import map_in_order
 
 PARTS = {"train": ("train", "training"), "valid": ("valid", "validation", "val"), "test": ("test", "testing")}
@@ -80,7 +81,7 @@ def _read(folder: Path, opening: Opening) -> Dataset:
             cases=tuple(sorted(coded, key=lambda case: case.id)),
             unlabelled=tuple(sorted((*tests, *others), key=lambda case: case.id)),
             own_folds=_folds(held),
-            notes=(*notes, *told, remark),
+            notes=(*notes, *told, *([] if opening.subject else [remark]), NO_SPACING),
         ),
     )
 

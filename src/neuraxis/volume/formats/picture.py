@@ -22,6 +22,7 @@ from neuraxis.volume.grid import Grid
 from neuraxis.volume.volume import Stored, Volume
 
 KINDS = ("PNG", "JPEG", "BMP", "TIFF")
+NO_SPACING = "a picture does not tell how large its pixels are: 1 mm is taken"
 MAX_PIXELS = 2**28
 # The most that the packing of a picture saves; one-bit pictures may save more.
 _MAX_RATIO = 1100
@@ -51,11 +52,6 @@ def read_grid(path: Path) -> tuple[Grid, int]:
         columns, rows = picture.size
         channels = 3 if _mode(picture) == "RGB" else 1
     return Stored.of(_grid(columns, rows)).canonical_grid, channels
-
-
-def remarks(volume: Volume) -> tuple[str, ...]:
-    """Say what a picture does not tell."""
-    return ("a picture does not tell how large its pixels are: 1 mm is taken",)
 
 
 def write(path: Path, volume: Volume, overwrite: bool = True) -> None:
@@ -125,5 +121,4 @@ FORMAT = Format(
     read=lambda path, series: read(path),
     read_grid=lambda path, series: read_grid(path),
     write=write,
-    remarks=remarks,
 )
