@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,13 +11,21 @@ import pytest
 from neuraxis.dataset.phantoms.cervical.neck_ct import SITES, Lattice, Neck
 from neuraxis.dataset.phantoms.cervical.spine import NAMES, Spine
 from neuraxis.dataset.phantoms.fields import generator
+from neuraxis.dataset.phantoms.kind import MakeOptions
+from neuraxis.dataset.phantoms.make import make_phantoms
+from neuraxis.volume.formats import any_format
+from neuraxis.volume.grid import Grid
 
 STEP = 2.0
 
 
-def lattice() -> Lattice:
-    across = np.arange(-70, 70, STEP)
-    return Lattice(across, across, np.arange(-180, 30, STEP))
+def lattice(turn: float = 0.0) -> Lattice:
+    """A grid of 140 x 140 x 210 mm, turned about the left-right axis."""
+    shape, affine = (70, 70, 105), np.eye(4)
+    affine[1:3, 1:3] = [[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]
+    affine[:3, :3] *= STEP
+    affine[:3, 3] = np.array([0, 0, -76]) - affine[:3, :3] @ ((np.array(shape) - 1) / 2)
+    return Lattice(Grid(shape, affine))
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +65,7 @@ def test_each_vertebra_is_one_piece_with_a_hole_for_the_cord(neck: Neck) -> None
         assert 4_000 < sizes.sum() * STEP**3 < 32_000, number  # mm3
         vertebra = neck.spine.vertebrae[number - 1]
         canal = vertebra.centre_mm - vertebra.axes[1] * (15 if number > 1 else 8)
-        index = tuple(round((c - axis[0]) / STEP) for c, axis in zip(canal, lattice().axes, strict=True))
+        index = tuple(np.rint(np.linalg.inv(lattice().grid.affine) @ [*canal, 1]).astype(int)[:3])
         assert labels[index] == 0, number
 
 
@@ -67,3 +76,31 @@ def test_bone_air_and_muscle_have_their_hounsfield_units(neck: Neck) -> None:
     assert -1024 <= image.min() < -950
     assert image.max() > 1200  # teeth
     assert -20 < np.median(image[(image > -200) & (labels == 0)]) < 80
+
+
+def test_a_turned_grid_shows_the_same_vertebrae_at_the_same_places(neck: Neck) -> None:
+    straight, turned = lattice(), lattice(np.deg2rad(15))
+    for number in (3, 5, 7):
+        first, second = (middle_mm(neck.labels(where) == number, where) for where in (straight, turned))
+        assert np.linalg.norm(first - second) < 0.5
+
+
+def middle_mm(mask: np.ndarray, where: Lattice) -> np.ndarray:
+    return np.asarray(where.grid.affine @ [*np.argwhere(mask).mean(axis=0), 1])[:3]
+
+
+@pytest.mark.parametrize("tilt", [0.0, 18.0])
+def test_a_study_read_again_lies_under_its_vertebrae(tilt: float, tmp_path: Path) -> None:
+    pytest.importorskip("pydicom", reason="pydicom comes with the extra dicom")
+    options = MakeOptions(1, size="small", tilt_degrees=tilt)
+    root = make_phantoms("cervical-ct", tmp_path / "ct", options).path
+    (study,) = (root / "train_images").iterdir()
+    image, labels = any_format.read(study), any_format.read(root / "segmentations" / f"{study.name}.nii")
+    assert image.grid.matches(labels.grid)
+    bone = image.array[0] > 200
+    for number in range(1, 8):
+        inside = labels.array[0] == number
+        assert inside.sum() > 100
+        assert bone[inside].mean() > 0.6, number
+    assert (bone & (labels.array[0] == 0)).any()
+    assert image.array[0][labels.array[0] == 0].mean() < 0

@@ -1,11 +1,13 @@
-"""Necks on CT with vertebrae numbered as in RSNA 2022, C1 to C7 as 1 to 7 and T1 to T12 as 8 to 19.
+"""Necks on CT in the folders of RSNA 2022: a DICOM study each; C1 to C7 are numbered 1 to 7, T1 to T12 8 to 19.
 
-Until series of slices are written they lie as an nnU-Net raw dataset: `imagesTr/neck001_0000.nii.gz` in Hounsfield
-units, `labelsTr/neck001.nii.gz`, and `dataset.json`.
+`train_images/2.25.7/0001.dcm` and so on, `segmentations/2.25.7.nii` on the grid that reading the series gives. With a
+tilt the slices are cut as a tilted gantry cuts them; the vertebrae are rendered on the grid that a reader brings
+them to, so the answer is exact there too.
 """
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +16,11 @@ from neuraxis.dataset.phantoms.cervical.neck_ct import SITES, Lattice, Neck
 from neuraxis.dataset.phantoms.cervical.spine import NAMES
 from neuraxis.dataset.phantoms.fields import generator
 from neuraxis.dataset.phantoms.kind import MakeOptions, PhantomKind, Specimen, site_number
-from neuraxis.files import write_json
-from neuraxis.volume.formats import nifti
+from neuraxis.files import write_csv
+from neuraxis.registry import need
+from neuraxis.volume.formats import any_format, nifti
 from neuraxis.volume.grid import Grid
-from neuraxis.volume.volume import Volume
+from neuraxis.volume.volume import Stored, Volume
 
 _SPACING_MM = {"small": 3.0, "medium": 1.6, "large": 0.8}
 _FIELD_MM = 192.0
@@ -27,51 +30,72 @@ _OUTSIDE_HU = 1025.0
 NUMBERS = {name: number for number, name in enumerate(NAMES, 1)}
 
 
+def study_name(options: MakeOptions, subject: int) -> str:
+    """Return the name of a subject's folder, in the form of a UID; a function of seed and subject."""
+    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'neuraxis neck {options.seed} {subject}').int}"
+
+
 def _begin(folder: Path, options: MakeOptions) -> None:
-    write_json(
-        folder / "dataset.json",
-        {
-            "name": "necks",
-            "channel_names": {"0": "CT"},
-            "labels": {"background": 0, **NUMBERS},
-            "numTraining": options.cases,
-            "file_ending": ".nii.gz",
-        },
-    )
+    need("pydicom", "dicom")
+    header = ("study", "site")
+    numbers = range(1, options.cases + 1)
+    lines = [(study_name(options, number), SITES[site_number(options, number)].name) for number in numbers]
+    write_csv(folder / "sites.csv", header, lines)
+    (folder / "train_images").mkdir()
 
 
 def _write(folder: Path, options: MakeOptions, subject: int) -> None:
-    image, labels, lattice = _make(options, subject)
-    affine = np.diag([*lattice.spacing_mm, 1.0])
-    affine[:3, 3] = [axis[0] for axis in lattice.axes]
-    grid, name = Grid(lattice.shape, affine), f"neck{subject:03d}"
-    nifti.write(folder / "imagesTr" / f"{name}_0000.nii.gz", Volume(image[None], grid))
-    nifti.write(folder / "labelsTr" / f"{name}.nii.gz", Volume(labels[None], grid))
+    from neuraxis.volume.formats.dicom.series_writing import SeriesOptions, write_series
+
+    neck, grid, uid = _neck(options, subject), _grid(options, subject), study_name(options, subject)
+    image = Volume(_scan(neck, grid, options, subject)[None], grid, _stored(grid), f"neck {subject}")
+    patient, tilt = f"phantom{subject:03d}", options.tilt_degrees
+    told = SeriesOptions("CT", patient=patient, study=uid, tilt_degrees=tilt, description="synthetic neck")
+    series = write_series(folder / "train_images" / uid, image, told)
+    seen, _ = any_format.read_grid(series)
+    labels = neck.labels(Lattice(seen))
+    stored = any_format.read(series).stored
+    nifti.write(folder / "segmentations" / f"{uid}.nii", Volume(labels[None], seen, _plain(stored), f"neck {subject}"))
 
 
 def _specimen(options: MakeOptions, subject: int) -> Specimen:
-    image, labels, _ = _make(options, subject)
-    shifted = image[None].astype(np.float32) + np.float32(_OUTSIDE_HU)
+    neck, grid = _neck(options, subject), _grid(options, subject)
+    shifted = _scan(neck, grid, options, subject)[None].astype(np.float32) + np.float32(_OUTSIDE_HU)
     structures = {"vertebrae": tuple(NUMBERS.values()), "cervical vertebrae": tuple(range(1, 8))}
-    return Specimen(shifted, labels, ("CT",), structures)
+    return Specimen(shifted, neck.labels(Lattice(grid)), ("CT",), structures)
 
 
-def _make(options: MakeOptions, subject: int) -> tuple[np.ndarray, np.ndarray, Lattice]:
-    neck = Neck.draw(generator(options.seed, subject, _ANATOMY))
-    site, lattice = SITES[site_number(options, subject)], _lattice(options, subject)
-    image = neck.scan(lattice, site, generator(options.seed, subject, _SCAN))
-    return image, neck.labels(lattice), lattice
+def _neck(options: MakeOptions, subject: int) -> Neck:
+    return Neck.draw(generator(options.seed, subject, _ANATOMY))
 
 
-def _lattice(options: MakeOptions, subject: int) -> Lattice:
-    """Return the slices of a scan: from the skull's base down to a thoracic vertebra, T2 to T6."""
+def _scan(neck: Neck, grid: Grid, options: MakeOptions, subject: int) -> np.ndarray:
+    return neck.scan(Lattice(grid), SITES[site_number(options, subject)], generator(options.seed, subject, _SCAN))
+
+
+def _grid(options: MakeOptions, subject: int) -> Grid:
+    """Return the canonical grid of a scan: from the skull's base down to a thoracic vertebra, T2 to T6."""
     step, site = _SPACING_MM[options.size], SITES[site_number(options, subject)]
     rng = generator(options.seed, subject, _FRAME)
     count = 2 * round(_FIELD_MM / step / 2)
-    across = (np.arange(count) - (count - 1) / 2) * step
+    first = -(count - 1) / 2 * step
     bottom, top = -float(rng.uniform(165, 240)), float(rng.uniform(14, 40))
     between = step * site.thickness
-    return Lattice(across, across + _FORWARD_MM, bottom + np.arange(round((top - bottom) / between)) * between)
+    affine = np.diag([step, step, between, 1.0])
+    affine[:3, 3] = first, first + _FORWARD_MM, bottom
+    return Grid((count, count, round((top - bottom) / between)), affine)
 
 
-KIND = PhantomKind("nnunet", len(SITES), _begin, _write, _specimen)
+def _stored(grid: Grid) -> Stored:
+    """Return how a CT is stored: columns run to the left, rows to the back, slices from the head down."""
+    affine = np.diag([*(-step for step in grid.exact_spacing_mm), 1.0])
+    affine[:3, 3] = grid.affine[:3, :3] @ (np.array(grid.shape) - 1) + grid.affine[:3, 3]
+    return Stored.of(Grid(grid.shape, affine))
+
+
+def _plain(stored: Stored | None) -> Stored | None:
+    """Return the same order of voxels without another format's header."""
+    return Stored.of(stored.grid) if stored is not None else None
+
+
+KIND = PhantomKind("rsna", len(SITES), _begin, _write, _specimen, tilts=True)

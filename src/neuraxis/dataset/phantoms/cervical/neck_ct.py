@@ -1,7 +1,8 @@
-"""A neck's CT in Hounsfield units, rendered from solids on any straight lattice."""
+"""A neck's CT in Hounsfield units, rendered from solids on any grid."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,9 +11,11 @@ import numpy as np
 
 from neuraxis.dataset.phantoms.cervical.spine import Spine, other_bones, skull
 from neuraxis.dataset.phantoms.fields import Coordinates, Field, blend, capsule, ellipsoid
+from neuraxis.volume.grid import Grid
 
 _AIR_HU, _FAT_HU, _MUSCLE_HU, _TOOTH_HU = -1000.0, -95.0, 58.0, 1900.0
 _FAR = -99.0
+_STRAIGHT = 1e-9  # a smaller part of an axis is none
 
 
 @dataclass(frozen=True)
@@ -43,51 +46,44 @@ SITES = (
 
 @dataclass(frozen=True, eq=False)
 class Lattice:
-    """Where voxels lie.
+    """Where voxels lie: a grid, of which boxes can be asked for.
 
     Attributes:
-        x: mm, (X,), ascending and evenly spaced, as are the others.
-        y: mm, (Y,).
-        z: mm, (Z,).
+        grid: shape and affine; it may be turned against the world.
     """
 
-    x: np.ndarray
-    y: np.ndarray
-    z: np.ndarray
-
-    @property
-    def axes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The three of them."""
-        return self.x, self.y, self.z
+    grid: Grid
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Number of voxels along each axis."""
-        return len(self.x), len(self.y), len(self.z)
-
-    @property
-    def spacing_mm(self) -> tuple[float, float, float]:
-        """Distance between voxels along each axis."""
-        x, y, z = (float(axis[1] - axis[0]) for axis in self.axes)
-        return x, y, z
+        return self.grid.shape
 
     @property
     def voxel_mm(self) -> float:
         """Size of a voxel, as the side of a cube."""
-        return float(np.prod(self.spacing_mm) ** (1 / 3))
+        return float(np.prod(self.grid.exact_spacing_mm) ** (1 / 3))
 
     def box(self, low: Sequence[float] | np.ndarray, high: Sequence[float] | np.ndarray) -> tuple[slice, slice, slice]:
-        """Return the voxels that lie in a box of the world (mm)."""
+        """Return the voxels of the smallest box that holds a box of the world (mm)."""
+        corners = np.array(list(itertools.product(*zip(low, high, strict=True))))
+        inverse = np.linalg.inv(self.grid.affine)
+        index = corners @ inverse[:3, :3].T + inverse[:3, 3]
         x, y, z = (
-            slice(int(np.searchsorted(axis, start)), int(np.searchsorted(axis, end)))
-            for axis, start, end in zip(self.axes, low, high, strict=True)
+            slice(min(max(int(np.ceil(first)), 0), size), min(max(int(np.floor(last)) + 1, 0), size))
+            for first, last, size in zip(index.min(axis=0), index.max(axis=0), self.shape, strict=True)
         )
         return x, y, z
 
     def points(self, box: tuple[slice, slice, slice]) -> Coordinates:
         """Return the world coordinates of the voxels in a box, three arrays that broadcast together."""
-        x, y, z = (axis[part].astype(np.float32) for axis, part in zip(self.axes, box, strict=True))
-        return x[:, None, None], y[None, :, None], z[None, None, :]
+        index = np.ogrid[tuple(slice(*part.indices(size)) for part, size in zip(box, self.shape, strict=True))]
+        matrix = self.grid.affine
+        x, y, z = (
+            np.asarray(sum((row[k] * index[k] for k in range(3) if abs(row[k]) > _STRAIGHT), row[3]), np.float32)
+            for row in matrix[:3]
+        )
+        return x, y, z
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,13 +131,14 @@ class Neck:
                     target, lattice, (low, high), partial(capsule, start=start.tolist(), end=end.tolist(), radii=radii)
                 )
         _cover(depth, lattice, ((-90, -90, -10), (90, 130, 170)), skull)
-        texture = Field.draw(rng, 9).on(lattice.axes)
+        spacing = lattice.grid.exact_spacing_mm
+        texture = Field.draw(rng, 9).on([np.arange(n) * step for n, step in zip(lattice.shape, spacing, strict=True)])
         shell = np.clip(depth / np.float32(1.6), 0, 1)
         bone = self.cortical_hu + (self.trabecular_hu - self.cortical_hu) * shell + np.float32(45) * texture
         for solid, values in ((depth, bone), (teeth, np.float32(_TOOTH_HU))):
             share = np.clip(solid / np.float32(lattice.voxel_mm) + np.float32(0.5), 0, 1)
             image += share * (values - image)
-        image = gaussian_filter(image, [site.sigma_mm / step for step in lattice.spacing_mm], truncate=3)
+        image = gaussian_filter(image, [site.sigma_mm / step for step in spacing], truncate=3)
         noise = gaussian_filter(rng.standard_normal(lattice.shape, np.float32), 0.6)
         shoulders = np.clip((-points[2] - 105) / 70, 0, 1.4)
         image += noise / noise.std() * np.float32(site.noise_hu) * (1 + shoulders)
