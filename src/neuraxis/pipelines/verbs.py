@@ -315,14 +315,14 @@ def list_choices(kind: str = "") -> dict[str, dict[str, str]]:
     from neuraxis.losses.catalog import LOSSES
     from neuraxis.networks.catalog import NETWORKS
     from neuraxis.patches.augment.catalog import AUGMENTATIONS
-    from neuraxis.pipelines.forms.catalog import FOLDERS, FORMS
+    from neuraxis.pipelines.forms.catalog import summaries
     from neuraxis.recipe.wishes import book
     from neuraxis.volume.formats.catalog import FORMATS
 
     tables = {"networks": NETWORKS, "losses": LOSSES, "layouts": LAYOUTS, "metrics": METRICS, "runtimes": RUNTIMES}
     tables |= {"formats": FORMATS, "phantoms": PHANTOMS, "augmentations": AUGMENTATIONS}
     kinds = {**{name: _summaries(table) for name, table in tables.items()}, "recipes": book()}
-    kinds["forms"] = dict(sorted({**_summaries(FORMS), **FOLDERS}.items()))
+    kinds["forms"] = summaries()
     if kind and kind not in kinds:
         raise UnknownName("kind", kind, kinds)
     return {kind: kinds[kind]} if kind else kinds

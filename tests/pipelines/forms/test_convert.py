@@ -90,6 +90,8 @@ def test_what_cannot_be_done_is_refused_before_anything_is_written(label_map: Pa
     out = tmp_path / "out"
     with pytest.raises(UnknownName, match="Did you mean 'glb'"):
         convert(label_map, out, "gltb")
+    with pytest.raises(UnknownName, match="Did you mean 'nnunet'"):
+        convert(label_map, out, "nnunt")
     with pytest.raises(DataError, match="nothing: no such file or folder"):
         convert(tmp_path / "nothing", out, "glb")
     (tmp_path / "empty").mkdir()

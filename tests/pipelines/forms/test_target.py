@@ -56,6 +56,8 @@ def test_a_form_that_exists_or_is_unknown_is_refused_before_the_work(
         segment(scans, model, tmp_path / "x.glb", options(forms=("glb",)))
     with pytest.raises(UnknownName, match="No form is called 'gbl'"):
         segment(scans, model, tmp_path / "out", options(forms=("gbl",)))
+    with pytest.raises(UsageError, match="--as nnunet: is for whole datasets"):
+        segment(scans, model, tmp_path / "out", options(forms=("nnunet",)))
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.glb"]
     segment(scans, model, tmp_path / "out", options(forms=("glb",), overwrite=True))
     assert (tmp_path / "out" / "b.glb").read_bytes()[:4] == b"glTF"

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from neuraxis.errors import UsageError
+from neuraxis.errors import UnknownName, UsageError
+from neuraxis.pipelines.forms.datasets.catalog import DATASETS
 from neuraxis.pipelines.forms.form import Form
 from neuraxis.registry import Catalog, Entry, need
 
@@ -36,7 +37,6 @@ FORMS = Catalog(
 )
 BIDS = "bids"
 NO_SCANS = (".dcm", ".glb")  # endings of forms that are no scan's
-FOLDERS = {BIDS: "BIDS derivatives: _dseg or _mask, its table and sidecar; of a dataset also its scans"}
 
 
 def split_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -49,6 +49,18 @@ def split_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in parted if name))
 
 
+def summaries() -> dict[str, str]:
+    """Return every name that `--as` takes, for single scans and for datasets, and what it is."""
+    found = {name: _with_extra(table, name) for table in (DATASETS, FORMS) for name in table.names()}
+    found[BIDS] = "BIDS derivatives (_dseg or _mask, table, sidecar); of a dataset also its scans"
+    return dict(sorted(found.items()))
+
+
+def _with_extra(table: Catalog, name: str) -> str:
+    extra = table.entries[name].extra if name in table.entries else ""
+    return table.summary(name) + (f" (needs neuraxis[{extra}])" if extra else "")
+
+
 def open_form(name: str) -> Form:
     """Return a form whose packages are installed.
 
@@ -56,6 +68,8 @@ def open_form(name: str) -> Form:
         UnknownName: there is no such form; the message offers the nearest.
         MissingExtra: a package that it needs is not installed.
     """
+    if name not in FORMS.names():
+        raise UnknownName("form", name, summaries())
     found: Any = FORMS.load(name)
     if not isinstance(found, Form):
         raise TypeError(f"The form '{name}' is a {type(found).__name__}, not a Form.")
@@ -65,7 +79,10 @@ def open_form(name: str) -> Form:
 
 
 def check_choice(names: Sequence[str]) -> None:
-    """Raise `UsageError` where forms cannot go into one folder."""
+    """Raise `UsageError` where the results of scans cannot go out in these forms together."""
+    whole = [name for name in names if name in DATASETS.names() and name != BIDS]
+    if whole:
+        raise UsageError(f"--as {whole[0]}: is for whole datasets. Type: neuraxis convert DATASET --as {whole[0]}")
     if BIDS in names and len(names) > 1:
         others = ",".join(name for name in names if name != BIDS)
         raise UsageError(
