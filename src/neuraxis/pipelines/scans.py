@@ -114,6 +114,8 @@ def _accepted(order: Order, channels: tuple[str, ...], optional: Container[str])
 
 def _orders_of_folder(folder: Path, channels: tuple[str, ...]) -> list[Order]:
     files = _scans_in(folder)
+    if (folder / "dataset_description.json").is_file():  # BIDS: scans of other contrasts are meant for other models
+        files = [file for file in files if _by_name(file, channels)] or files
     if files:
         return _orders_of_files(files, channels, folder)
     inner = sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith("."))
@@ -200,7 +202,7 @@ def _one_channel(files: list[Path], channel: str, folder: Path | None) -> list[O
         return _grouped(told, (channel,), folder)
     if all(stem.endswith("_0000") for stem in stems):
         stems = [stem.removesuffix("_0000") for stem in stems]
-    return [Order(stem, Case(stem, {channel: ImageFile(file)})) for stem, file in zip(stems, files, strict=True)]
+    return [Order(stem, Case(stem, {channel: _image_file(file)})) for stem, file in zip(stems, files, strict=True)]
 
 
 def _grouped(told: Mapping[Path, Told | None], channels: tuple[str, ...], folder: Path | None) -> list[Order]:
@@ -234,7 +236,7 @@ def _complete(id: str, found: list[tuple[str, Path]], channels: tuple[str, ...])
         text = f"{id}: channel '{twice}' was found twice, in {places}. Name one as {twice}=FILE."
         return Order(id, problem=DataError(text))
     files = dict(found)
-    case = Case(id, {channel: ImageFile(files[channel]) for channel in channels if channel in files})
+    case = Case(id, {channel: _image_file(files[channel]) for channel in channels if channel in files})
     if set(names) == set(channels):
         return Order(id, case)
     problem = DataError(f"{id}: found {', '.join(names)}. {_needs(channels)}")
@@ -282,7 +284,7 @@ def _image(path: Path, channel: str) -> ImageFile:
     if mark and not path.exists() and dicom.is_part(Path(folder)):
         return ImageFile(Path(folder), series=series)
     if not path.is_dir() or not dicom.is_part(path):
-        return ImageFile(path)
+        return _image_file(path)
     need("pydicom", "dicom")
     from neuraxis.volume.formats.dicom import studies
 
@@ -353,7 +355,15 @@ def _renamed(order: Order, id: str) -> Order:
 
 
 def _scans_in(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.is_file() and any_format.is_scan(file))
+    """Return the scans of a folder; of a BIDS dataset those of every subject."""
+    is_bids = (folder / "dataset_description.json").is_file()
+    files = [file for subject in folder.glob("sub-*") for file in subject.rglob("*")] if is_bids else folder.iterdir()
+    return sorted(file for file in files if file.is_file() and any_format.is_scan(file))
+
+
+def _image_file(file: Path) -> ImageFile:
+    """Return a file as one channel; of a BOLD series the mean is taken."""
+    return ImageFile(file, "mean" if stem(file).casefold().endswith("_bold") else None)
 
 
 def _needs(channels: tuple[str, ...]) -> str:

@@ -148,3 +148,19 @@ def test_entities_that_bids_allows_are_kept_and_all_are_valid(threshold, options
         "sub-1_task-rest_acq-a_ce-gd_rec-n_dir-AP_run-1_echo-1_part-mag_desc-threshold",
     ]
     assert bids_errors(tmp_path / "out") == []
+
+
+def test_a_bids_dataset_is_segmented_as_it_lies_and_of_bold_the_mean(threshold, options, raw, bids_errors) -> None:
+    bold = raw / "sub-02/ses-a/func/sub-02_ses-a_task-motor_dir-AP_bold.nii.gz"
+    image = nib.load(bold)
+    series = np.stack([image.get_fdata() - 1, image.get_fdata() + 1], axis=-1).astype(np.float32)
+    nib.save(nib.Nifti1Image(series, None, image.header), bold)
+    into = raw / "derivatives" / "cord"
+    results = segment(raw, threshold(cord=5.0), into, options(forms=("bids",)))
+    assert [result.error for result in results] == [None] * 3
+    (found,) = into.rglob("sub-02*_mask.nii.gz")
+    np.testing.assert_array_equal(nib.load(found).get_fdata(), image.get_fdata() > 5)
+    assert nib.load(found).shape == image.shape
+    assert bids_errors(into) == []
+    (flair,) = segment(raw, threshold(("FLAIR",)), raw / "derivatives" / "flair", options(forms=("bids",)))
+    assert flair.path.name == "sub-01_acq-iso_run-2_label-bright_desc-threshold_mask.nii.gz"
