@@ -1,0 +1,1 @@
+"""Where scans lie in relation to one another: rigid and affine registration, resampling, templates."""
