@@ -160,3 +160,16 @@ def toy_settings() -> tuple[str, ...]:
         "splits.folds=2",
         "previews.every=0",
     )
+
+
+@pytest.fixture(scope="session")
+def head():
+    """FLAIR, T1 and T2 of one phantom's head, 2.5 mm, each a volume, and where its brain is (X, Y, Z)."""
+    from neuraxis.dataset.phantoms.ms_brain import PhantomOptions, make_phantom
+    from neuraxis.dataset.phantoms.scanner import SITES
+
+    spacing = (2.5, 2.5, 2.5)
+    images = make_phantom(SITES[0], 3, 1, PhantomOptions(skull=True, spacing_mm=spacing)).images
+    cut_out = make_phantom(SITES[0], 3, 1, PhantomOptions(spacing_mm=spacing, shape=images.grid.shape)).images
+    channels = [images.with_array(channel[None].astype("float32")) for channel in images.array]
+    return channels, (cut_out.array != 0).any(axis=0)

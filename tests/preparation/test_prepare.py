@@ -256,7 +256,9 @@ def test_a_voxel_that_is_not_finite_is_refused(dataset, tmp_path):
 
 def test_the_fingerprint_saves_reading_the_headers(dataset, tmp_path, monkeypatch):
     seen = fingerprint(dataset)
-    monkeypatch.setattr("neuraxis.preparation.estimate.nifti.read_grid", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr(
+        "neuraxis.preparation.estimate.any_format.read_grid", lambda path: pytest.fail(f"{path} was read")
+    )
 
     assert len(prepare_dataset(dataset, recipe(), tmp_path, None, seen).ids()) == 8
 

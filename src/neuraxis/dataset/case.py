@@ -82,14 +82,17 @@ class Case:
                 "slashes and control characters that does not begin with a dot; rename the case."
             )
 
-    def read_images(self) -> Volume:
+    def read_images(self, apart: bool = False) -> Volume:
         """Read all channels as one volume (C, X, Y, Z), float32.
 
+        Args:
+            apart: whether channels that do not share a grid are returned each on its own (see `Volume.apart`).
+
         Raises:
-            DataError: a file is refused, or the channels do not share a grid.
+            DataError: a file is refused, or the channels do not share a grid where they have to.
         """
         read: dict[tuple[Path, str], Volume] = {}
-        channels, first = [], None
+        channels, grids, first = [], [], None
         for name, file in self.images.items():
             key = file.path, file.series
             if key not in read:
@@ -107,15 +110,20 @@ class Case:
                 )
             if first is None:
                 first = volume
-            elif not volume.grid.matches(first.grid, SAME_VOXELS):
+            elif not apart and not volume.grid.matches(first.grid, SAME_VOXELS):
                 raise DataError(
                     f"{self.id}: '{name}' and '{next(iter(self.images))}' do not share a grid: "
                     f"{volume.grid.describe()} against {first.grid.describe()}. Resample one onto the other or leave "
                     "the case out."
                 )
             channels.append(file.pick(volume))
+            grids.append(volume)
         if first is None:
             raise DataError(f"{self.id}: has no image. Add one or leave the case out.")
+        if any(not volume.grid.matches(first.grid, SAME_VOXELS) for volume in grids):
+            single = (array[None].astype(np.float32) for array in channels)
+            each = tuple(volume.with_array(array) for volume, array in zip(grids, single, strict=True))
+            return replace(each[0], apart=each)
         array = np.empty((len(channels), *first.grid.shape), np.float32)
         for place, channel in enumerate(channels):
             copy_reordered(array[place], channel)

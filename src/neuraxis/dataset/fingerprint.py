@@ -23,6 +23,7 @@ from neuraxis.dataset.histogram import Histogram, Pool, count_image, count_insid
 from neuraxis.dataset.labels import Labels
 from neuraxis.progress import Progress, Silent
 from neuraxis.volume.box import nonzero_box
+from neuraxis.volume.grid import Grid
 from neuraxis.volume.intensity import NYUL_PERCENTILES, nyul_landmarks, standard_scale
 
 Triple = tuple[int, int, int]
@@ -63,6 +64,7 @@ class CaseFingerprint:
         intensity: channel to statistics; empty where the case has no labelled voxel.
         zeros: channel to the share of its voxels that are exactly 0, in [0, 1].
         landmarks: channel to the percentiles of its foreground that `volume.intensity` describes an image by.
+        apart: channels with grids of their own; shape and spacing are those of the others, and of the label map.
     """
 
     id: str
@@ -73,6 +75,7 @@ class CaseFingerprint:
     intensity: Mapping[str, Intensity]
     zeros: Mapping[str, float] = field(default_factory=dict)
     landmarks: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    apart: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,7 @@ class Fingerprint:
                 intensity=_intensities(case["intensity"]),
                 zeros=dict(case.get("zeros", {})),
                 landmarks=_tuples(case.get("landmarks", {})),
+                apart=tuple(case.get("apart", ())),
             )
             for case in content["cases"]
         ]
@@ -163,7 +167,7 @@ def examine(dataset: Dataset, progress: Progress | None = None) -> tuple[tuple[F
 def _examine(case: Case, labels: Labels) -> tuple[Examination, CaseFingerprint | None, dict[str, Histogram]]:
     seen = examine_case(case, labels)
     found, foreground = None, {}
-    if case.label and seen.grid is not None and len(seen.channels) == len(case.images):
+    if case.label and seen.grid is not None and len(seen.channels) + len(seen.apart) == len(case.images):
         order, views = memory_order(list(seen.channels.values()))
         held = [np.count_nonzero(view) for view in views]
         boxes = [nonzero_box([view]) for view in views]
@@ -175,10 +179,13 @@ def _examine(case: Case, labels: Labels) -> tuple[Examination, CaseFingerprint |
             spacing_mm=seen.grid.spacing_mm,
             voxels_per_label=seen.counts,
             intensity={name: _describe(histogram) for name, histogram in foreground.items()},
-            zeros={n: 1 - count / views[0].size for n, count in zip(seen.channels, held, strict=True)},
-            landmarks={n: _landmarks(v, box[1]) for n, v, box in zip(seen.channels, views, boxes, strict=True)},
+            zeros={n: 1 - count / views[0].size for n, count in zip(seen.channels, held, strict=True)}
+            | {n: 1 - np.count_nonzero(array) / array.size for n, (array, _) in seen.apart.items()},
+            landmarks={n: _landmarks(v, box[1]) for n, v, box in zip(seen.channels, views, boxes, strict=True)}
+            | {n: _landmarks(array, nonzero_box([array])[1]) for n, (array, _) in seen.apart.items()},
+            apart=tuple(seen.apart),
         )
-    seen.channels, seen.label = {}, None  # the next case needs the memory
+    seen.channels, seen.apart, seen.label = {}, {}, None  # the next case needs the memory
     return seen, found, foreground
 
 
@@ -198,7 +205,22 @@ def _count_foreground(seen: Examination) -> dict[str, Histogram]:
     if seen.labels.ignore is not None:
         labelled &= seen.label != seen.labels.ignore
     histograms = count_inside(labelled, list(seen.channels.values()))
-    return {name: found for name, found in zip(seen.channels, histograms, strict=True) if len(found.values)}
+    every = dict(zip(seen.channels, histograms, strict=True))
+    for name, (array, grid) in seen.apart.items():
+        every[name] = count_inside(_there(labelled, seen.grid, grid), [array])[0]
+    return {name: found for name, found in every.items() if len(found.values)}
+
+
+def _there(mask: np.ndarray, grid: Grid | None, other: Grid) -> np.ndarray:
+    """Return a mask on another grid of the same world, by the nearest voxel; False beyond it."""
+    moved = np.linalg.inv(np.eye(4) if grid is None else grid.affine) @ other.affine
+    found = np.zeros(other.shape, bool)
+    rows = np.indices(other.shape[1:]).reshape(2, -1)
+    for place, plane in enumerate(found):
+        nearest = np.rint(moved[:3, :1] * place + moved[:3, 1:3] @ rows + moved[:3, 3:]).astype(np.intp)
+        inside = ((nearest >= 0) & (nearest < np.array(mask.shape)[:, None])).all(axis=0)
+        plane.reshape(-1)[inside] = mask[tuple(nearest[:, inside])]
+    return found
 
 
 def _describe(histogram: Histogram) -> Intensity:

@@ -8,6 +8,7 @@ import numpy as np
 
 from neuraxis.bundle.bundle import ModelBundle
 from neuraxis.errors import DataError
+from neuraxis.preparation.space.gather import reference_of
 from neuraxis.preparation.turn import turn_of
 from neuraxis.recipe.preparation import IntensityStatistics
 from neuraxis.volume.formats import any_format
@@ -42,8 +43,9 @@ def examine_scan(volume: Volume, bundle: ModelBundle, channels: tuple[str, ...] 
             f"{', '.join(bundle.channels)}."
         )
     warnings = _missing(name, bundle, here)
-    for channel, values in zip(here, volume.array, strict=True):
-        _refuse_unusable(values, f"{name}: channel '{channel}'", volume)
+    for channel, single in zip(here, volume.each, strict=True):
+        values = single.array[0]
+        _refuse_unusable(values, f"{name}: channel '{channel}'", single)
         sample = _sample(values)
         if np.count_nonzero(np.diff(np.sort(sample))) < FEW_VALUES:
             warnings.append(f"Channel '{channel}' holds hardly any different values: is it a label map?")
@@ -52,7 +54,8 @@ def examine_scan(volume: Volume, bundle: ModelBundle, channels: tuple[str, ...] 
         if rule == "ct" and statistics is not None:
             warnings += _unlike(sample, statistics, channel)
     remarks = (f"{remark[:1].upper()}{remark[1:]}." for remark in any_format.geometry_remarks(volume))
-    return (*warnings, *_far_spacing(volume, bundle), *remarks)
+    native = reference_of(volume, here, bundle.recipe.preparation)
+    return (*warnings, *_far_spacing(native, bundle), *remarks)
 
 
 def _missing(name: str, bundle: ModelBundle, here: tuple[str, ...]) -> list[str]:
@@ -112,9 +115,15 @@ def _unlike(sample: np.ndarray, trained: IntensityStatistics, channel: str) -> l
 
 def _far_spacing(volume: Volume, bundle: ModelBundle) -> list[str]:
     recipe = bundle.recipe.preparation
+    if recipe.space == "template":
+        return []
     found = turn_of(volume.stored, recipe).grid(volume.grid).spacing_mm
     trained = [there or here for here, there in zip(found, recipe.spacing_mm, strict=True)]
-    ratios = [abs(math.log2(here / there)) for here, there in zip(found, trained, strict=True)]
+    by_size = [bool(size) for size in recipe.size]
+    ratios = [
+        0.0 if resized else abs(math.log2(here / there))
+        for here, there, resized in zip(found, trained, by_size, strict=True)
+    ]
     if max(ratios) <= math.log2(FAR_SPACING) + 1e-6:
         return []
     here, there = (", ".join(f"{size:g}" for size in sizes) for sizes in (found, trained))

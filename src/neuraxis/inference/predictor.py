@@ -29,6 +29,7 @@ from neuraxis.patches.grid import Shape
 from neuraxis.preparation.missing import with_missing
 from neuraxis.preparation.prepare import prepare_volume
 from neuraxis.preparation.prepared import Prepared
+from neuraxis.preparation.space.gather import reference_of
 from neuraxis.preparation.steps import Restored, restore
 from neuraxis.progress import Progress
 from neuraxis.volume.volume import Volume
@@ -113,7 +114,7 @@ class Predictor:
         """Examine and prepare a scan; another thread may do so while this one predicts.
 
         Args:
-            volume: (C, X, Y, Z), its channels in the order of the bundle's.
+            volume: (C, X, Y, Z), its channels in the order of the bundle's, on one grid or apart.
             channels: those that it has, where the model learned to do without the others; left out, all.
 
         Raises:
@@ -121,13 +122,15 @@ class Predictor:
         """
         warnings, every = examine_scan(volume, self.bundle, channels), self.bundle.channels
         if self._first is not None:
-            return Ready(volume, self._first.prepare(volume), warnings)
+            prepared = self._first.prepare(volume)
+            return Ready(volume, prepared, (*warnings, *prepared.warnings))
         prepared = prepare_volume(volume, channels or every, self.bundle.recipe.preparation)
         missing = tuple(name for name in every if channels and name not in channels)
         if missing:
             whole = with_missing(prepared.image, channels, every, self.bundle.recipe.missing.fill)
             prepared = replace(prepared, image=whole)
-        ready = self._ready(volume, prepared, warnings)
+        native = reference_of(volume, channels or every, self.bundle.recipe.preparation)
+        ready = self._ready(native, prepared, (*warnings, *prepared.warnings))
         others = [other.prepare(volume, channels) for other in self._others]
         told = dict.fromkeys((*ready.warnings, *(warning for other in others for warning in other.warnings)))
         further = tuple(other.prepared for other in others)
@@ -183,7 +186,7 @@ class Predictor:
         rules = self.bundle.recipe.postprocessing
         if not rules.rules:
             return found, {}
-        voxel_mm3 = 1000 * prepared.way_back.source.voxel_ml
+        voxel_mm3 = 1000 * prepared.way_back.home.voxel_ml
         segmentation, changes = postprocess(found.segmentation, self.bundle.labels, rules, voxel_mm3)
         told = {name: asdict(change) for name, change in changes.items()}
         return replace(found, segmentation=segmentation), {

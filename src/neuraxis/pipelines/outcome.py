@@ -89,7 +89,7 @@ def score_held_out(run: RunFolder, dataset: Dataset, fold: Fold, bundle: ModelBu
         predictor = Predictor(bundle, PredictorOptions(device=run.content["device"]))
         with progress.stage("predict the held-out fold", len(held_out.cases)) as stage:
             stage.advance(len(held_out.cases) - len(open_cases))
-            ready = map_in_order(lambda case: predictor.prepare(case.read_images()), open_cases, workers=1)
+            ready = map_in_order(lambda case: predictor.prepare(case.read_images(apart=True)), open_cases, workers=1)
             for case, scan in zip(open_cases, ready, strict=True):
                 predictor.predict(scan).save(folder / f"{case.id}.nii.gz", overwrite=True)
                 stage.advance(note=case.id)
@@ -157,7 +157,8 @@ def overlay_of(predictions: Path, dataset: Dataset, id: str, caption: str) -> Ov
     from neuraxis.volume.formats import any_format
 
     case = dataset.case(id)
-    volume, label = case.read_images(), case.read_label()
+    volume, label = case.read_images(apart=True), case.read_label()
+    volume = next((one for one in volume.each if one.grid.shape == label.grid.shape), volume)
     predicted = any_format.read(predictions / f"{id}.nii.gz")
     return Overlay(
         id, caption, volume.array[0], label.array[0], predicted.array[0], volume.grid.spacing_mm, dataset.labels

@@ -149,7 +149,7 @@ def _thread(name: str) -> ThreadPoolExecutor:
 def _read(order: Order) -> Volume:
     if order.case is None:
         raise order.problem or DataError(f"{order.id}: has no image. Add one or leave the case out.")
-    return order.case.read_images()
+    return order.case.read_images(apart=True)
 
 
 def _prepare(order: Order, predictor: Predictor) -> Ready:

@@ -362,7 +362,7 @@ def _read_scan(
         raise UsageError(f"{scan}: holds {len(orders)} cases where one is needed. Use segment_files for several.")
     if orders[0].case is None:
         raise orders[0].problem or UsageError(f"{scan}: holds no case.")
-    return orders[0].case.read_images(), tuple(orders[0].case.images)
+    return orders[0].case.read_images(apart=True), tuple(orders[0].case.images)
 
 
 def _paths(datasets: Data | Sequence[Data]) -> list[Place]:

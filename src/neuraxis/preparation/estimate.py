@@ -14,9 +14,9 @@ from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.fingerprint import Fingerprint
 from neuraxis.errors import ResourceError
 from neuraxis.hardware import available_memory_gb
+from neuraxis.recipe.branches.space import WorkingSpace
 from neuraxis.recipe.preparation import PreparationRecipe
 from neuraxis.volume.formats import any_format
-from neuraxis.volume.resample import shape_at_spacing
 
 log = logging.getLogger("neuraxis")
 SHARE_OF_MEMORY = 0.8
@@ -50,16 +50,20 @@ def estimate_needs(
         DataError: a header is refused.
     """
     seen = {case.id: case for case in fingerprint.cases} if fingerprint else {}
-    needs = []
+    space, needs = WorkingSpace.of(recipe), []
     for case in cases:
         if case.id in seen:
             known = seen[case.id]
-            box = known.cropped_shape if recipe.crop == "nonzero" else known.shape
-            needs.append(_need(known.shape, box, shape_at_spacing(box, known.spacing_mm, recipe.spacing_mm), dataset))
+            own, shape, cropped, spacing = known.shape, known.shape, known.cropped_shape, known.spacing_mm
         else:
-            grid = any_format.read_grid(next(iter(case.images.values())).path)[0]
-            shape = shape_at_spacing(grid.shape, grid.spacing_mm, recipe.spacing_mm)
-            needs.append(_need(grid.shape, grid.shape, shape, dataset, is_sure=recipe.crop == "none"))
+            file = list(case.images.values())[recipe.reference_of(list(case.images))]
+            grid = any_format.read_grid(file.path, file.series)[0]
+            own, shape, cropped, spacing = grid.shape, grid.shape, grid.shape, grid.spacing_mm
+        shape, cropped, spacing = space.shapes(shape, cropped, spacing)
+        box = cropped if recipe.crop == "nonzero" else shape
+        is_sure = case.id in seen or recipe.crop == "none"
+        need = _need(shape, box, recipe.prepared_shape(box, spacing), dataset, is_sure)
+        needs.append(_with_gathering(need, own, shape, dataset) if recipe.changes_scans else need)
     return tuple(needs)
 
 
@@ -102,6 +106,16 @@ def _need(
     writing = held + prepared * (4 + 9 * outputs)
     memory = _BASE_GB + max(reading, resampling, writing) / 2**30
     return Need(memory, int(_GROWTH * prepared * (4 * channels + outputs)) + _FILES, is_sure)
+
+
+def _with_gathering(need: Need, own: tuple[int, ...], shape: tuple[int, ...], dataset: Dataset) -> Need:
+    """Add what bringing a scan into another space takes: its channels before and after, and maps of one of them.
+
+    How large channels with grids of their own are is taken to be as the reference channel.
+    """
+    before, after = math.prod(own), math.prod(shape)
+    room = 8 * len(dataset.channels) * before + 4 * len(dataset.channels) * after + 24 * max(before, after)
+    return Need(need.memory_gb + room / 2**30, need.disk_bytes, need.is_sure)
 
 
 def _gb(count: float) -> str:

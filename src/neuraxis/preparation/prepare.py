@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from neuraxis.preparation.estimate import estimate_needs, refuse_too_little_room
 from neuraxis.preparation.normalise import head_of, normalise
 from neuraxis.preparation.prepared import Prepared
 from neuraxis.preparation.previous import Previous
+from neuraxis.preparation.space.gather import gather, reference_of
 from neuraxis.preparation.store import Store
 from neuraxis.preparation.turn import turn_of
 from neuraxis.processes import Job
@@ -44,18 +46,23 @@ def prepare_volume(
     """Turn, crop, resample and normalise a scan.
 
     Args:
-        volume: (C, X, Y, Z), its channels in the order of `channels`.
+        volume: (C, X, Y, Z), its channels in the order of `channels`; they lie on one grid, or apart where the recipe
+            brings them together.
         channels: channel names, which choose the normalisation.
         recipe: the decisions.
-        label: label map (X, Y, Z) on the same grid, prepared along.
+        label: label map (X, Y, Z) on the same grid (of the reference channel), prepared along.
         labels: what its numbers mean; needed with `label`.
         previous: what the first stage of a cascade found; its labels become channels after those of the scan.
     """
     if volume.channels != len(channels):
         raise ValueError(f"{volume.channels} channels were given where {', '.join(channels)} are needed.")
+    gathered = gather(volume, channels, recipe)
+    volume = gathered.volume
     turn = turn_of(volume.stored, recipe)
     array = turn.apply(volume.array)
     way = steps.plan_way(array, turn.grid(volume.grid), recipe, turn)
+    if gathered.to_native is not None:
+        way = replace(way, native=gathered.native, to_native=gathered.to_native)
     boxes = steps.cut(array, way)
     inside = head_of(boxes) if previous or "zscore_head" in recipe.normalisation.values() else None
     image = np.empty((len(channels) + (len(previous.numbers) if previous else 0), *way.shape), np.float32)
@@ -67,10 +74,11 @@ def prepare_volume(
         resampled = steps.resample(first[None], way, recipe.image_order, recipe.clip_overshoot)[0]
         out[...] = normalise(resampled, name, recipe) if recipe.normalise_on == "resampled" else resampled
     if label is None or labels is None:
-        return Prepared(image, way)
-    resampled = steps.resample_target(steps.cut(turn.apply(label), way), way, recipe.label_order)
+        return Prepared(image, way, warnings=gathered.warnings)
+    brought = gathered.bring(label)
+    resampled = steps.resample_target(steps.cut(turn.apply(brought), way), way, recipe.label_order)
     blocks = [labels.encode(resampled[rows]) for rows in blocks_of_rows(resampled)]  # it takes eight bytes a voxel
-    return Prepared(image, way, np.concatenate(blocks, axis=1))
+    return Prepared(image, way, np.concatenate(blocks, axis=1), gathered.warnings)
 
 
 def prepare_case(case: Case, dataset: Dataset, recipe: PreparationRecipe) -> Prepared:
@@ -79,19 +87,24 @@ def prepare_case(case: Case, dataset: Dataset, recipe: PreparationRecipe) -> Pre
     Raises:
         DataError: a file is refused, image and label map do not share a grid, or a voxel is not finite.
     """
-    volume, label = case.read_images(), case.read_label()
-    for name, channel in zip(dataset.channels, volume.array, strict=True):
+    volume, label = case.read_images(apart=recipe.space != "native"), case.read_label()
+    for name, single in zip(dataset.channels, volume.each, strict=True):
+        channel = single.array
         if not np.isfinite(channel.sum(dtype=np.float64)) and not np.isfinite(channel).all():
             raise DataError(
                 f"{case.id}: '{name}' holds NaN or infinity. Needed are finite numbers: export the scan again, or "
                 "replace them."
             )
-    if not volume.grid.matches(label.grid, SAME_VOXELS):
+    native = reference_of(volume, dataset.channels, recipe)
+    if not native.grid.matches(label.grid, SAME_VOXELS):
         raise DataError(
-            f"{case.id}: image and label map do not share a grid: {volume.grid.describe()} against "
+            f"{case.id}: image and label map do not share a grid: {native.grid.describe()} against "
             f"{label.grid.describe()}. Resample one onto the other or leave the case out."
         )
-    return prepare_volume(volume, dataset.channels, recipe, label.array[0], dataset.labels)
+    prepared = prepare_volume(replace(volume, name=case.id), dataset.channels, recipe, label.array[0], dataset.labels)
+    for warning in prepared.warnings:
+        log.warning("%s: %s", case.id, warning)
+    return prepared
 
 
 def prepare_dataset(

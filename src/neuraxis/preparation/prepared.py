@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from neuraxis.recipe.preparation import Interpolation
+from neuraxis.registration.transform import Transform
 from neuraxis.volume.grid import Grid
 from neuraxis.volume.interpolation import Order
 from neuraxis.volume.lattice import SAME, Ticks, back
@@ -31,6 +32,8 @@ class WayBack:
         turn: how the axes of `source` and of all above lie in the scan's.
         thick_axis_back: the axis of thick slices on the way back.
         ticks: where the prepared voxels lie among those of the box, if it is not the box's edges that were kept.
+        native: the grid that results return to, where `source` is that of a template.
+        to_native: from the world of `source` to that of `native`.
     """
 
     source: Grid
@@ -42,6 +45,13 @@ class WayBack:
     turn: Turn = NO_TURN
     thick_axis_back: int | None = None
     ticks: Ticks | None = None
+    native: Grid | None = None
+    to_native: Transform | None = None
+
+    @property
+    def home(self) -> Grid:
+        """The grid that results return to; its axes are the network's where there is no template."""
+        return self.native or self.source
 
     @property
     def grid(self) -> Grid:
@@ -96,6 +106,16 @@ class WayBack:
             "turn": asdict(self.turn),
             "thick_axis_back": self.thick_axis_back,
             **({"ticks": [list(tick) for tick in self.ticks]} if self.ticks else {}),
+            **self._home_to_dict(),
+        }
+
+    def _home_to_dict(self) -> dict[str, Any]:
+        if self.native is None or self.to_native is None:
+            return {}
+        return {
+            "native_shape": list(self.native.shape),
+            "native_affine": self.native.affine.tolist(),
+            "to_native": self.to_native.to_dict(),
         }
 
     @classmethod
@@ -109,7 +129,11 @@ class WayBack:
         if "ticks" in content:
             x, y, z = ((float(start), float(step)) for start, step in content["ticks"])
             ticks = (x, y, z)
-        return cls(source, start, cropped, shape, axis, across, turn, content.get("thick_axis_back", axis), ticks)
+        way = cls(source, start, cropped, shape, axis, across, turn, content.get("thick_axis_back", axis), ticks)
+        if "to_native" not in content:
+            return way
+        native = Grid(tuple(content["native_shape"]), np.array(content["native_affine"]))
+        return replace(way, native=native, to_native=Transform.from_dict(content["to_native"]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,11 +144,13 @@ class Prepared:
         image: (C, X, Y, Z) float32, at the recipe's spacing, normalised.
         way_back: how to return to the scan's grid.
         target: (T, X, Y, Z) uint8, see `Labels.encode`; None for an unlabelled scan.
+        warnings: what went wrong on the way, in words.
     """
 
     image: np.ndarray
     way_back: WayBack
     target: np.ndarray | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def grid(self) -> Grid:

@@ -14,6 +14,7 @@ import numpy as np
 
 from neuraxis.dataset.labels import Labels
 from neuraxis.preparation.prepared import WayBack
+from neuraxis.preparation.space.home import return_home
 from neuraxis.recipe.preparation import Crop, Interpolation, PreparationRecipe
 from neuraxis.recipe.recipe import Arithmetic
 from neuraxis.volume.box import Triple, nonzero_box
@@ -25,7 +26,6 @@ from neuraxis.volume.resample import (
     resample_image,
     resample_labels,
     resample_rows,
-    shape_at_spacing,
     thick_axis,
 )
 from neuraxis.volume.turn import NO_TURN, Turn
@@ -43,7 +43,7 @@ def plan_way(array: np.ndarray, grid: Grid, recipe: PreparationRecipe, turn: Tur
     start, shape = _box(array, recipe.crop)
     here = grid.exact_spacing_mm
     x, y, z = (wanted or own for wanted, own in zip(recipe.spacing_mm, here, strict=True))
-    new, ticks = shape_at_spacing(shape, here, (x, y, z)), None
+    new, ticks = recipe.prepared_shape(shape, here), None
     if recipe.keeps == "centres":
         new, ticks = lay(grid.cropped(start, shape), recipe.spacing_mm)
     return WayBack(
@@ -107,7 +107,8 @@ def restore(
 
     Plain labels: the most probable after the probabilities were interpolated; as nnU-Net does it, the one of the
     highest logit after the logits were interpolated and rounded to float16. Regions: those whose interpolated logit
-    is above 0, which is a probability above one half; as MONAI does it, whose interpolated probability is.
+    is above 0, which is a probability above one half; as MONAI does it, whose interpolated probability is. From the
+    space of a template probabilities of both kinds are interpolated.
 
     Args:
         slabs: pieces (K, n, Y, Z) of the logits, which follow each other along X; each is used before the next.
@@ -116,6 +117,8 @@ def restore(
         arithmetic: of the recipe.
         probabilities: whether they are kept.
     """
+    if way.to_native is not None:
+        return Restored(*return_home(slabs, way, labels, activate, probabilities))
     exact = arithmetic == "nnunet"
     activated = way.is_resampled and (arithmetic == "monai" or (labels.activation == "softmax" and not exact))
 

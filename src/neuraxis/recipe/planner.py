@@ -20,6 +20,7 @@ from neuraxis.errors import RecipeError, suggest
 from neuraxis.networks.topology import MIN_EDGE
 from neuraxis.recipe.augmentation import PRESETS
 from neuraxis.recipe.branches.settling import settle_branches
+from neuraxis.recipe.branches.space import choose_space
 from neuraxis.recipe.candidates import (
     BATCH_2D,
     Candidate,
@@ -74,6 +75,7 @@ class _Planner:
 
     def plan(self) -> Plan:
         self._refuse_imported()
+        self._space()
         self._crop()
         candidates = self._candidates()
         chosen = self._choose_candidate(candidates)
@@ -98,6 +100,13 @@ class _Planner:
         branch[leaf] = value if wish is None else wish
         self.reasons[".".join(names)] = reason if wish is None else WISHED
         return branch[leaf]
+
+    def _space(self) -> None:
+        """Choose where scans are worked on; all that follows is planned for scans as they are there."""
+        space, chosen = choose_space(self.wishes, self.fingerprint, self.dataset.channels)
+        for key, (value, reason) in chosen.items():
+            self._choose(f"preparation.{key}", value, reason)
+        self.fingerprint = space.seen(self.fingerprint)
 
     def _crop(self) -> None:
         kept = float(np.median([np.prod(c.cropped_shape) / np.prod(c.shape) for c in self.fingerprint.cases]))
@@ -156,6 +165,8 @@ class _Planner:
         spacings = np.array([case.spacing_mm for case in self.fingerprint.cases])
         same = bool(np.allclose(spacings, chosen.spacing_mm, atol=1e-3))
         reason = chosen.reason if chosen.name == "3d_low" else self.spacing_reason
+        if any(look_up(self.wishes, "preparation.size") or ()):
+            same, reason = False, "The median extent of the cases over preparation.size, where that is set."
         if same:
             reason = "Every case has this spacing; nothing is resampled."
         self._choose("preparation.spacing_mm", list(chosen.spacing_mm), reason)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from neuraxis.recipe.part import Axis, Part
+from neuraxis.registration.template import Template
 from neuraxis.volume.intensity import NYUL_PERCENTILES
+from neuraxis.volume.resample import shape_at_spacing
 
 Normalisation = Literal[
     "zscore", "zscore_nonzero", "zscore_head", "ct", "percentile", "nyul", "range", "picture", "none"
 ]
 Interpolation = Literal["nearest", "linear"]
 Crop = Literal["none", "nonzero", "positive"]
+Space = Literal["native", "channel", "template"]
 
 
 class IntensityStatistics(Part):
@@ -54,6 +58,21 @@ class PreparationRecipe(Part):
             imported models; the planner knows the first alone.
         axes: the scan's axes in the network's order; `spacing_mm` and all that follows is in that order. For imported
             models.
+        space: what is worked on. "native": the scan's own grid, which its channels have to share; "channel": the grid
+            of one channel, onto which the others are brought; "template": the grid of a template, onto which the scan
+            is brought. The segmentation always returns to the native grid, in "channel" and "template" that of the
+            reference channel.
+        reference_channel: the one that the others are brought onto, and on whose grid label maps lie; empty: the first.
+            Where a scan lacks it, the first that it has.
+        registration: how: "none" trusts the positions in the headers; "rigid" turns and shifts; "affine" also scales
+            and shears. With a template it is how the scan is laid onto that, and channels are laid onto one another
+            rigidly, being of one head.
+        template: a scan's file, or "mni152"; read when the recipe is planned.
+        template_copy: a small copy of it in letters, made then, so that a model needs no file.
+        bias_correction: "n4" takes the coil's shading out of every channel.
+        brain_extraction: "morphological" sets what is not brain to 0; where the brain is, the reference channel tells.
+        size: voxels along each axis to which the box that is kept is resized whatever its spacing; 0 along an axis
+            goes by `spacing_mm`.
     """
 
     spacing_mm: tuple[float, float, float]
@@ -70,6 +89,45 @@ class PreparationRecipe(Part):
     keeps: Literal["edges", "centres"] = "edges"
     orientation: Literal["canonical", "stored"] = "canonical"
     axes: tuple[Axis, Axis, Axis] = (0, 1, 2)
+    space: Space = "native"
+    reference_channel: str = ""
+    registration: Literal["none", "rigid", "affine"] = "none"
+    template: str = ""
+    template_copy: str = ""
+    bias_correction: Literal["none", "n4"] = "none"
+    brain_extraction: Literal["none", "morphological"] = "none"
+    size: tuple[int, int, int] = (0, 0, 0)
+
+    @property
+    def changes_scans(self) -> bool:
+        """Whether anything is done to a scan before it is cropped and resampled."""
+        return self.space != "native" or self.bias_correction != "none" or self.brain_extraction != "none"
+
+    def reference_of(self, channels: Sequence[str]) -> int:
+        """Return the place of the reference channel among those that a scan has."""
+        return list(channels).index(self.reference_channel) if self.reference_channel in channels else 0
+
+    def prepared_shape(self, shape: tuple[int, int, int], spacing_mm: Sequence[float]) -> tuple[int, int, int]:
+        """Return the voxels along each axis that a box becomes."""
+        resampled = shape_at_spacing(shape, tuple(spacing_mm), self.spacing_mm)
+        x, y, z = (wanted or size for wanted, size in zip(self.size, resampled, strict=True))
+        return x, y, z
+
+    @model_validator(mode="after")
+    def _in_a_space(self) -> PreparationRecipe:
+        if self.registration != "none" and self.space == "native":
+            raise ValueError("registration needs space 'channel' or 'template', in which scans are brought together")
+        if self.reference_channel and self.reference_channel not in self.normalisation:
+            raise ValueError(f"reference_channel: there is no channel '{self.reference_channel}'")
+        if self.space == "template" and not self.template_copy:
+            raise ValueError("space 'template' needs template: a scan's file, or 'mni152'")
+        if self.template_copy:
+            Template.from_text(self.template_copy)
+        if min(self.size) < 0:
+            raise ValueError("size must be voxels, or 0 along an axis that goes by spacing_mm")
+        if any(self.size) and self.keeps == "centres":
+            raise ValueError("size needs keeps 'edges'")
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> PreparationRecipe:

@@ -60,12 +60,17 @@ class Stored:
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """Array (C, X, Y, Z) on a canonical grid; `stored` tells how its file lay, `name` where it came from."""
+    """Array (C, X, Y, Z) on a canonical grid; `stored` tells how its file lay, `name` where it came from.
+
+    Where the channels of a scan do not share a grid, `apart` holds each as a volume of its own, and the array is that
+    of the first one alone.
+    """
 
     array: np.ndarray
     grid: Grid
     stored: Stored | None = None
     name: str = ""
+    apart: tuple[Volume, ...] = ()
 
     def __post_init__(self) -> None:
         if self.array.ndim != 4 or self.array.shape[1:] != self.grid.shape:
@@ -74,8 +79,14 @@ class Volume:
     @property
     def channels(self) -> int:
         """Number of channels."""
-        return int(self.array.shape[0])
+        return len(self.apart) or int(self.array.shape[0])
+
+    @property
+    def each(self) -> tuple[Volume, ...]:
+        """Every channel as a volume of its own, (1, X, Y, Z)."""
+        single = (self.array[place : place + 1] for place in range(self.array.shape[0]))
+        return self.apart or tuple(self.with_array(array) for array in single)
 
     def with_array(self, array: np.ndarray) -> Volume:
         """Return a volume with other values on the same grid."""
-        return replace(self, array=array)
+        return replace(self, array=array, apart=())

@@ -137,17 +137,28 @@ def shifted(distance: float) -> np.ndarray:
         (same, np.diag([-1.0, -1.0, 1.0, 1.0]), "affine", "corners up to"),
     ],
 )
-@pytest.mark.parametrize("file", ["labelsTr/b.nii.gz", "imagesTr/b_0001.nii.gz"])
-def test_images_and_label_maps_that_do_not_share_a_grid_are_errors(
-    nnunet: Make, file: str, alter: Any, affine: Any, code: str, words: str
+@pytest.mark.parametrize(
+    ("file", "who"), [("labelsTr/b.nii.gz", "image and label map"), ("imagesTr/b_0001.nii.gz", "'T1' and 'FLAIR'")]
+)
+def test_images_and_label_maps_that_do_not_share_a_grid_are_errors_and_channels_are_noted(
+    nnunet: Make, file: str, who: str, alter: Any, affine: Any, code: str, words: str
 ) -> None:
     folder = nnunet()
     change(folder / file, alter, affine)
     finding = only(folder)
-    who = "image and label map" if "labels" in file else "'T1' and 'FLAIR'"
-    assert (finding.case, finding.severity, finding.code) == ("b", "error", code)
+    severity, named = ("error", code) if "labels" in file else ("note", "own_grid")
+    assert (finding.case, finding.severity, finding.code) == ("b", severity, named)
     assert finding.message.startswith(f"{who} do not share a grid: ")
     assert words in finding.message
+
+
+def test_the_channel_on_the_label_maps_grid_is_the_reference(nnunet: Make) -> None:
+    folder = nnunet()
+    change(folder / "imagesTr" / "b_0000.nii.gz", lambda array: array[:, :-1])
+    finding = only(folder)
+    assert (finding.severity, finding.code) == ("note", "own_grid")
+    assert finding.message.startswith("'FLAIR' and 'T1' do not share a grid: 6 x 6 x 8")
+    assert "all onto that of 'T1'" in finding.advice
 
 
 def test_a_grid_less_than_half_a_voxel_off_is_a_warning(nnunet: Make) -> None:

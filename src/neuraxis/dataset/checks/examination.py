@@ -5,7 +5,7 @@ Nothing is raised for a bad scan: it becomes a `Finding`, and what could be read
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from neuraxis.dataset.labels import Labels
 from neuraxis.errors import DataError
 from neuraxis.volume.formats import any_format
 from neuraxis.volume.grid import SAME_VOXELS, Grid
-from neuraxis.volume.volume import Volume
+from neuraxis.volume.volume import Stored, Volume
 
 SPACING_MM = (0.1, 10.0)
 SHEARED = 0.01
@@ -33,9 +33,11 @@ class Examination:
     """One case as read: its channels on one grid, its label map, and what was found.
 
     Attributes:
-        channels: name to array (X, Y, Z), of the file's own dtype; those that could be read and share a grid.
+        channels: name to array (X, Y, Z), of the file's own dtype; those that could be read and share a grid, that of
+            the label map where any of them has it.
         grid: their canonical grid.
         stored_axes: how the file of the first one is oriented, such as "LPS".
+        apart: name to array and grid of the channels with grids of their own, which preparation can bring together.
         label: label map (X, Y, Z) of whole numbers, where it could be read and lies on the same grid.
         counts: label number to voxels.
         sketches: channel to what is kept of it to find copies by; None where it is the same everywhere.
@@ -46,6 +48,7 @@ class Examination:
     channels: dict[str, np.ndarray] = field(default_factory=dict)
     grid: Grid | None = None
     stored_axes: str = ""
+    apart: dict[str, tuple[np.ndarray, Grid]] = field(default_factory=dict)
     label: np.ndarray | None = None
     counts: dict[int, int] = field(default_factory=dict)
     sketches: dict[str, Sketch | None] = field(default_factory=dict)
@@ -60,10 +63,11 @@ def examine_case(case: Case, labels: Labels) -> Examination:
     """Read every file of a case once and check it; one without a label map is checked without."""
     seen = Examination(case, labels)
     _read_channels(seen)
-    for name, array in seen.channels.items():
+    on_grid = {name: (array, seen.grid) for name, array in seen.channels.items()}
+    for name, (array, grid) in (on_grid | seen.apart).items():
         _check_values(seen, name, array)
-        if seen.grid is not None:
-            seen.sketches[name] = sketch(array, seen.grid.spacing_mm)
+        if grid is not None:
+            seen.sketches[name] = sketch(array, grid.spacing_mm)
     if case.label is not None:
         _read_label(seen)
     return seen
@@ -85,23 +89,56 @@ def compare_grids(grid: Grid, other: Grid) -> tuple[Severity, str, str] | None:
 
 def _read_channels(seen: Examination) -> None:
     volumes: dict[tuple[Path, str], Volume | None] = {}
-    first = ""
+    usable: dict[str, Volume] = {}
     for name, file in seen.case.images.items():
         key = file.path, file.series
         if key not in volumes:
             volumes[key] = _read(seen, file.read)
         volume = volumes[key]
-        if volume is None or not _has_channel(seen, name, volume, file.index):
-            continue
-        if seen.grid is None:
-            first, seen.grid = name, volume.grid
-            seen.stored_axes = (volume.stored.grid if volume.stored else volume.grid).axis_codes
-            _check_geometry(seen, volume)
-        elif not _same_grid(seen, f"'{name}' and '{first}'", volume.grid):
-            continue
-        seen.channels[name] = file.pick(volume)
+        if volume is not None and _has_channel(seen, name, volume, file.index):
+            usable[name] = volume
+    if usable:
+        first = _reference(seen.case, usable)
+        seen.grid = usable[first].grid
+        seen.stored_axes = (usable[first].stored or Stored.of(seen.grid)).grid.axis_codes
+        _check_geometry(seen, usable[first])
+        for name, volume in usable.items():
+            array = seen.case.images[name].pick(volume)
+            if name == first or _shares_grid(seen, name, first, volume.grid):
+                seen.channels[name] = array
+            else:
+                seen.apart[name] = array, volume.grid
+        _note_apart(seen, first)
     if not seen.case.images:
         seen.report("error", "no_image", "has no image", "Add one or leave the case out.")
+
+
+def _reference(case: Case, usable: Mapping[str, Volume]) -> str:
+    """Return the first channel that lies on the label map's grid, or else the first."""
+    if case.label is not None:
+        try:
+            grid = any_format.read_grid(case.label)[0]
+        except DataError:  # reading it whole tells why
+            return next(iter(usable))
+        for name, volume in usable.items():
+            if volume.grid.matches(grid, SAME_VOXELS):
+                return name
+    return next(iter(usable))
+
+
+def _shares_grid(seen: Examination, name: str, first: str, grid: Grid) -> bool:
+    """Tell whether a channel lies on the grid of the reference, give or take half a voxel."""
+    difference = None if seen.grid is None else compare_grids(grid, seen.grid)
+    return (difference is None or difference[0] != "error") and _same_grid(seen, f"'{name}' and '{first}'", grid)
+
+
+def _note_apart(seen: Examination, first: str) -> None:
+    """Note channels that preparation will bring onto the grid of the reference."""
+    for name, (_, grid) in list(seen.apart.items())[:1]:
+        difference = None if seen.grid is None else compare_grids(grid, seen.grid)
+        who = f"'{name}' and '{first}' do" if len(seen.apart) == 1 else f"'{first}' and {len(seen.apart)} others do"
+        message = f"{who} not share a grid: {difference[2] if difference else ''}"
+        seen.report("note", "own_grid", message, f"Preparing brings all onto that of '{first}' (preparation.space).")
 
 
 def _read(seen: Examination, read: Callable[[], Volume]) -> Volume | None:

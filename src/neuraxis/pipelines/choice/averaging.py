@@ -65,7 +65,7 @@ def write_ensembles(field: Field, folder: Path, device: str, progress: Progress)
 
 
 def _write_case(case: Case, predictors: Sequence[Predictor], joined: Sequence[Group], folder: Path) -> None:
-    scan = case.read_images()
+    scan = case.read_images(apart=True)
     found = [predictor.predict(scan) for predictor in predictors]
     restored = [
         Restored(each.segmentation.array[0], None if each.probability is None else each.probability.array)

@@ -75,7 +75,7 @@ def predict_cases(
                 if predictor is None:
                     break
                 before = time.process_time()
-                found = predictor.predict(by_id[id].read_images())
+                found = predictor.predict(by_id[id].read_images(apart=True))
                 about = {"case": id, SECONDS: round(time.process_time() - before, 3)}
                 replace(found, provenance={**about, **found.provenance}).save(folder / f"{id}.nii.gz", overwrite=True)
                 stage.advance(note=id)

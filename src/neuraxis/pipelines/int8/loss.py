@@ -91,7 +91,7 @@ def _predictor(bundle: ModelBundle, part: Measuring, precision: Precision, cache
 
 def _score(case: Case, predictors: Mapping[Precision, Predictor]) -> Iterator[tuple[Precision, dict[str, float]]]:
     """Yield the Dice of every structure of one case, which is read and prepared once, in each precision."""
-    volume, reference = case.read_images(), case.read_label()
+    volume, reference = case.read_images(apart=True), case.read_label()
     if not volume.grid.matches(reference.grid, SAME_VOXELS):
         raise DataError(
             f"{case.id}: image and label map do not share a grid: {volume.grid.describe()} against "

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from neuraxis.errors import UsageError
+from neuraxis.recipe.recipe import Recipe
 from neuraxis.recipe.wishes import leaves, look_up
 
 
@@ -20,7 +21,9 @@ def refuse_other_store(into: Path, there: dict[str, Any], asked: dict[str, Any])
     same_data = all(kept[key] == card[key] for key in ("channels", "labels", "data_hash"))
     if not same_data or there["folds"] != asked["folds"]:
         raise UsageError(f"{into}: holds the store of other data or splits. {advice}")
-    for key in sorted({*leaves(kept["recipe"]), *leaves(card["recipe"])}):
-        before, now = look_up(kept["recipe"], key), look_up(card["recipe"], key)
+    earlier = Recipe.model_validate(kept["recipe"]).model_dump(mode="json")  # a key that came since has its default
+    for key in sorted({*leaves(earlier), *leaves(card["recipe"])}):
+        before, now = look_up(earlier, key), look_up(card["recipe"], key)
         if before != now:
-            raise UsageError(f"{into}: holds a store with {key} = {before}, asked is {now}. {advice}")
+            told = f"{key} = {str(before)[:60]}, asked is {str(now)[:60]}"
+            raise UsageError(f"{into}: holds a store with {told}. {advice}")

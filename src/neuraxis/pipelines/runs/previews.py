@@ -78,7 +78,7 @@ def prepare_scans(
         if cases:
             with (progress or Silent()).stage("prepare the scans to preview", len(cases)) as stage:
                 for case in cases:
-                    found = prepare_volume(case.read_images(), channels, recipe.preparation)
+                    found = prepare_volume(case.read_images(apart=True), channels, recipe.preparation)
                     prepared[case.id] = Prepared(_on_disk(found.image), found.way_back)
                     stage.advance(note=case.id)
     except NeuraxisError as error:
