@@ -18,7 +18,7 @@ from neuraxis.dataset.checks.sketch import Sketch, sketch
 from neuraxis.dataset.coding import Undecodable, voxels
 from neuraxis.dataset.histogram import count_image
 from neuraxis.dataset.labels import Labels
-from neuraxis.errors import DataError
+from neuraxis.errors import DataError, NeuraxisError
 from neuraxis.volume.formats import any_format
 from neuraxis.volume.grid import SAME_VOXELS, Grid
 from neuraxis.volume.volume import Stored, Volume
@@ -118,7 +118,7 @@ def _reference(case: Case, usable: Mapping[str, Volume]) -> str:
     if case.label is not None:
         try:
             grid = any_format.read_grid(case.label)[0]
-        except DataError:  # reading it whole tells why
+        except NeuraxisError:  # reading it whole tells why
             return next(iter(usable))
         for name, volume in usable.items():
             if volume.grid.matches(grid, SAME_VOXELS):
