@@ -6,7 +6,7 @@ FORMATS = Catalog(
     "format",
     {
         "nifti": Entry("neuraxis.volume.formats.nifti:FORMAT", "NIfTI-1 and NIfTI-2"),
-        "dicom": Entry("neuraxis.volume.formats.dicom.dicom:FORMAT", "DICOM series and segmentations (extra: dicom)"),
+        "dicom": Entry("neuraxis.volume.formats.dicom.dicom:FORMAT", "DICOM series and segmentations", "dicom"),
         "nrrd": Entry("neuraxis.volume.formats.nrrd:FORMAT", "NRRD, and segmentations of 3D Slicer (.seg.nrrd)"),
         "metaimage": Entry("neuraxis.volume.formats.metaimage:FORMAT", "MetaImage of ITK: .mha, and .mhd to be read"),
         "picture": Entry("neuraxis.volume.formats.picture:FORMAT", "PNG, and JPG, BMP and TIFF to be read", "report"),

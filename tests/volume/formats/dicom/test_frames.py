@@ -9,6 +9,7 @@ import pydicom
 from pydicom import uid
 
 from neuraxis.volume.formats import any_format
+from neuraxis.volume.formats.dicom.segmentation.writing import Segment, Source, write_segmentation
 from neuraxis.volume.formats.dicom.series_writing import SeriesOptions, write_series
 from neuraxis.volume.grid import Grid
 from neuraxis.volume.volume import Volume
@@ -70,3 +71,13 @@ def test_an_enhanced_multi_frame_file_is_read_by_its_functional_groups(tmp_path:
 def test_frames_of_an_enhanced_file_are_scaled_one_by_one(tmp_path: Path) -> None:
     array = enhanced(tmp_path / "mr.dcm", list(range(12)), slopes=True)
     assert np.allclose(any_format.read(tmp_path).array, array * (1.0 + np.arange(12)))
+
+
+def test_a_segmentation_lies_on_the_frames_of_an_enhanced_file(tmp_path: Path) -> None:
+    enhanced(tmp_path / "mr.dcm", [3, 1, 2, 0, 4, 5, 11, 10, 9, 8, 7, 6])
+    image = any_format.read(tmp_path / "mr.dcm")
+    labels = image.with_array((image.array > 1000).astype(np.uint8))
+    path = write_segmentation(tmp_path / "seg.dcm", labels, Source(tmp_path / "mr.dcm"), [Segment(1, "bright")])
+    assert np.array_equal(any_format.read_label(path, tmp_path / "mr.dcm").array, labels.array)
+    (source,) = pydicom.dcmread(path).ReferencedSeriesSequence[0].ReferencedInstanceSequence
+    assert source.ReferencedSOPInstanceUID == pydicom.dcmread(tmp_path / "mr.dcm").SOPInstanceUID

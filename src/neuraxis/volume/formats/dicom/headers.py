@@ -98,9 +98,10 @@ def read_header(path: Path) -> Instance | None:
     Raises:
         DataError: it is one, and its header cannot be read or cannot be true.
     """
-    if not is_file(path):
+    try:
+        told = path.stat()
+    except OSError:
         return None
-    told = path.stat()
     return _read(path, told.st_size, told.st_mtime_ns)
 
 
@@ -143,6 +144,8 @@ def understood(who: str) -> Iterator[None]:
 
 @lru_cache(maxsize=20_000)
 def _read(path: Path, size: int, changed: int) -> Instance | None:
+    if not is_file(path):
+        return None
     with opened(path, _TAGS, pixels=False) as dataset, understood(Identity().mask(path.name)):
         if str(dataset.file_meta.get("MediaStorageSOPClassUID", "")) == "1.2.840.10008.1.3.10":
             return None

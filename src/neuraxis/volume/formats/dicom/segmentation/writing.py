@@ -119,7 +119,7 @@ def write_segmentation(
     who = origin.series.identity.shown(source.path)
     if not datasets[0].get("FrameOfReferenceUID"):
         raise DataError(f"{who}: names no frame of reference, which a DICOM SEG needs. Write NIfTI in its place.")
-    made = _made(datasets, slices, segments, author or Author(), who)
+    made = _made(datasets, _as_framed(slices, origin, datasets), segments, author or Author(), who)
     with atomic_path(path, overwrite) as part:
         made.save_as(part)
     return path
@@ -170,6 +170,16 @@ def _slices(labels: Volume, origin: Origin, segments: Sequence[Segment]) -> np.n
     straight = stored.from_canonical(labels.array)[0].transpose(2, 1, 0)
     numbered: np.ndarray = table[origin.stack.slices_of(straight.astype(np.int64))]
     return numbered
+
+
+def _as_framed(slices: np.ndarray, origin: Origin, datasets: list[Any]) -> np.ndarray:
+    """Return the slices in the order of the source: of a multi-frame file, in that of all its frames."""
+    if len(datasets) > 1 or "NumberOfFrames" not in datasets[0]:
+        return slices
+    framed = np.zeros((int(datasets[0].NumberOfFrames), *slices.shape[1:]), slices.dtype)
+    for frame, values in zip(origin.stack.frames, slices, strict=True):
+        framed[frame.index] = values
+    return framed
 
 
 def _source_datasets(origin: Origin) -> list[Any]:
