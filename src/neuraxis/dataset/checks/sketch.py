@@ -76,8 +76,13 @@ def sketch(array: np.ndarray, spacing_mm: tuple[float, float, float]) -> Sketch 
     Returns:
         The sketch, or None where the image is the same everywhere or not finite.
     """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _sketched(array, spacing_mm)
+
+
+def _sketched(array: np.ndarray, spacing_mm: tuple[float, float, float]) -> Sketch | None:
     moments = _moments(array)
-    if moments is None:
+    if moments is None or not np.isfinite(moments).all():
         return None
     longest = max(array.shape)
     first = max(0, math.ceil(math.log2(longest / LONGEST)))
@@ -116,9 +121,11 @@ def _others(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
 def _moments(array: np.ndarray) -> np.ndarray | None:
     values = array.reshape(-1, order="A")
     mean = float(values.mean(dtype=np.float64))
-    if not math.isfinite(mean):
+    low, high = float(values.min()), float(values.max())
+    reach = max(high - mean, mean - low)
+    if not math.isfinite(reach) or not 0 < reach < np.finfo(np.float32).max:
         return None
-    apart = values.astype(np.float32) - np.float32(mean)
+    apart = (values.astype(np.float32) - np.float32(mean)) / np.float32(reach)
     square = apart * apart
     spread = math.sqrt(float(square.mean(dtype=np.float64)))
     if not spread > 0 or not math.isfinite(spread):
@@ -151,7 +158,8 @@ def _points(reduced: np.ndarray, factor: Triple) -> Level:
     spread = np.sqrt((values**2).mean(axis=(1, 2), keepdims=True))
     values /= np.where(spread > 0, spread, 1)
     around = np.concatenate([values.mean(axis=2), values.std(axis=2)], axis=1)
-    return Level(factor, places, around.astype(np.float32))
+    known = np.isfinite(around).all(axis=1)
+    return Level(factor, places[known], around[known].astype(np.float32))
 
 
 def _refined(found: np.ndarray, at: np.ndarray) -> np.ndarray:
