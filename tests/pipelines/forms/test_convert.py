@@ -11,6 +11,7 @@ import pytest
 import trimesh
 
 from neuraxis.dataset.labels import Labels
+from neuraxis.dataset.opening import Opening
 from neuraxis.dataset.prediction import Prediction
 from neuraxis.errors import DataError, UnknownName, UsageError
 from neuraxis.pipelines.forms.convert import ConvertOptions, convert
@@ -42,6 +43,15 @@ def test_a_label_map_becomes_a_model_whose_names_its_sidecar_gives(label_map: Pa
     assert scene.geometry["core"].volume == pytest.approx(45 * voxel, rel=0.005)
     places = np.argwhere(np.asarray(nib.load(label_map).dataobj) == 4) @ OBLIQUE[:3, :3].T + OBLIQUE[:3, 3]
     np.testing.assert_allclose(scene.geometry["core"].center_mass, places.mean(axis=0), atol=0.01)
+
+
+def test_a_table_names_and_colours_the_surfaces(label_map: Path, tmp_path: Path) -> None:
+    (tmp_path / "table.tsv").write_text("index\tname\tcolor\n4\tcore\t#ff0000\n1\trim\t#0000ff\n")
+    options = ConvertOptions(opening=Opening(label_table=tmp_path / "table.tsv"))
+    (result,) = convert(label_map, tmp_path / "out.glb", "glb", options)
+    scene = trimesh.load(result.path)
+    colours = {name: mesh.visual.material.baseColorFactor[:3].tolist() for name, mesh in scene.geometry.items()}
+    assert colours == {"rim": [0, 0, 255], "core": [255, 0, 0]}
 
 
 def test_numbers_without_names_are_called_by_their_number(label_map: Path, tmp_path: Path) -> None:

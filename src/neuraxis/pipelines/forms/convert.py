@@ -177,6 +177,9 @@ def _label_map(item: Item) -> Export:
 
 
 def _image(item: Item) -> Export:
+    """Read a scan as it lies; a sparse label map with the scan it was drawn on, on the scan's grid."""
+    if item.scan is not None and not item.series:
+        return Export(item.name, any_format.read_label(item.source, item.scan.path, item.scan.series), scan=item.scan)
     return Export(item.name, any_format.read(item.source, item.series), scan=ImageFile(item.source, series=item.series))
 
 
