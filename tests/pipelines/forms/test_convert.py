@@ -74,6 +74,14 @@ def test_a_folder_keeps_its_folders_and_a_bad_file_stops_no_other(label_map: Pat
     assert written == ["deep/b.glb", "sub-7_label.glb"]
 
 
+def test_an_image_is_not_taken_for_a_label_map(tmp_path: Path) -> None:
+    array = np.arange(8 * 9 * 10, dtype=np.int16).reshape(8, 9, 10)
+    nib.save(nib.Nifti1Image(array, np.eye(4)), tmp_path / "scan.nii.gz")
+    (result,) = convert(tmp_path / "scan.nii.gz", tmp_path / "out", "glb")
+    assert result.exit_code == 3
+    assert "holds 719 numbers that nothing names: is it an image" in str(result.error)
+
+
 def test_nifti_keeps_every_voxel_and_the_grid(label_map: Path, tmp_path: Path) -> None:
     convert(label_map, tmp_path / "copy.nii.gz", "nifti")
     before, after = nib.load(label_map), nib.load(tmp_path / "copy.nii.gz")

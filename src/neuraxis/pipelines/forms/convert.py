@@ -18,7 +18,7 @@ from neuraxis.dataset.layouts.recognise import open_place
 from neuraxis.dataset.opening import PLAIN_OPENING, Opening, Place
 from neuraxis.dataset.prediction import Prediction
 from neuraxis.dataset.structures import structures_from
-from neuraxis.errors import NeuraxisError, ResourceError, UsageError
+from neuraxis.errors import DataError, NeuraxisError, ResourceError, UsageError
 from neuraxis.files import refuse_existing
 from neuraxis.pipelines.forms.bids.derivatives import Derivatives
 from neuraxis.pipelines.forms.catalog import BIDS, NO_SCANS, open_form
@@ -29,6 +29,7 @@ from neuraxis.progress import Progress, Silent
 from neuraxis.volume.formats import any_format
 
 log = logging.getLogger(__name__)
+MOST_UNNAMED = 128
 Write = Callable[[Item, Path], None]
 
 
@@ -165,14 +166,24 @@ def _into_bids(items: Sequence[Item], into: Path, overwrite: bool) -> tuple[list
 
 
 def _label_map(item: Item) -> Export:
-    """Read a label map in whole numbers, and what they mean."""
+    """Read a label map in whole numbers, and what they mean.
+
+    Raises:
+        DataError: it is refused, or looks like an image.
+    """
     images = {"scan": item.scan} if item.scan else {}
     volume = (item.case or Case(Path(item.name).name, images, item.source)).read_label()
     if volume.array.max(initial=0) < 256:
         volume = volume.with_array(volume.array.astype(np.uint8))
     known = item.known
-    numbers = {*np.unique(volume.array).tolist(), *known.names}
-    structures = structures_from(numbers, known.names, known.colours)
+    held = set(np.unique(volume.array).tolist())
+    unnamed = len(held - {0, *known.names})
+    if unnamed > MOST_UNNAMED:
+        raise DataError(
+            f"{item.shown}: holds {unnamed} numbers that nothing names: is it an image, or a mask of greys? Name them "
+            "with --label-table, or cut the mask at a threshold first."
+        )
+    structures = structures_from({*held, *known.names}, known.names, known.colours)
     return Export(item.name, volume, structures, item.scan, known.about)
 
 
