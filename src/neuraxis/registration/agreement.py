@@ -12,7 +12,7 @@ from neuraxis.registration.resample import resample_array
 from neuraxis.registration.search import entropy, shifted
 from neuraxis.registration.transform import Transform
 
-LEAST_OVERLAP, LEAST_PEAK = 0.6, 0.3
+LEAST_OVERLAP, LEAST_PEAK = 0.7, 0.2
 _BINS = 24
 _AWAY_MM = 12.0
 
