@@ -15,6 +15,8 @@ from neuraxis.dataset.checks.finding import Finding
 from neuraxis.dataset.checks.leakage import allowed, judge, leaks_among
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.layouts.recognise import open_dataset
+from neuraxis.dataset.phantoms.kind import MakeOptions
+from neuraxis.dataset.phantoms.make import make_phantoms
 from neuraxis.dataset.splits import Fold
 
 Make = Callable[..., Path]
@@ -97,3 +99,13 @@ def test_what_is_allowed_stays_as_a_warning() -> None:
 def test_patients_decide_how_bad_a_copy_is(nnunet: Make, subjects: tuple[str, str], severity: str) -> None:
     first, second = (Case(id, {}, Path("x"), subject) for id, subject in zip("ab", subjects, strict=True))
     assert judge(open_dataset(nnunet()), first, second).severity == severity
+
+
+def test_two_visits_of_one_patient_are_no_copies(tmp_path: Path) -> None:
+    folder = make_phantoms("ms-followup", tmp_path / "visits", MakeOptions(cases=2, sites=1, seed=0, size="small")).path
+    dataset = open_dataset(folder)
+    assert len({case.subject for case in dataset.cases}) == 2
+    assert len(dataset.cases) == 4
+    assert leaks(dataset) == []
+    strangers = replace(dataset, cases=tuple(replace(case, subject=case.id, session="") for case in dataset.cases))
+    assert {finding.severity for finding in leaks(strangers)} == {"error"}

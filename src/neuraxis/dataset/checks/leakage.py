@@ -18,6 +18,7 @@ from neuraxis.dataset.dataset import Dataset
 log = logging.getLogger("neuraxis")
 LEAKS = frozenset({"copied_scan", "equal_scans", "shared_patient"})
 ALLOW = "--allow-leak trains all the same"
+SAME_VISIT = 0.98  # the correlation above which two visits of one patient are taken for one scan
 _SHOWN = 3
 
 
@@ -77,6 +78,11 @@ def patient(case: Case) -> str:
     return f"{case.site}/{case.subject or case.id}"
 
 
+def _are_visits(first: Case, second: Case) -> bool:
+    """Tell whether two cases are time points of one patient, who looks much the same at each."""
+    return bool(first.subject) and patient(first) == patient(second) and first.session != second.session
+
+
 def shared_patients(dataset: Dataset) -> Iterator[Finding]:
     """Yield the patients who stand on both sides of a split that the data bring, or are both labelled and not."""
     subject_of = {case.id: case.subject or case.id for case in dataset.cases}
@@ -116,6 +122,8 @@ def copied_scans(
         (one, channel), (other, other_channel) = scans[copy.first], scans[copy.second]
         first, second = cases[one], cases[other]
         if (first.id, second.id) in known or (second.id, first.id) in known or (first.id, second.id) in found:
+            continue
+        if _are_visits(first, second) and copy.likeness < SAME_VISIT:
             continue
         judged = judge(dataset, first, second)
         which = f"'{channel}'" if channel == other_channel else f"'{channel}' and '{other_channel}'"
