@@ -99,13 +99,14 @@ class Case:
                 read[key] = file.read()
             volume = read[key]
             if file.index is None and volume.channels > 1:
+                who = f"{self.id}: '{name}' ({Path(volume.name).name})"
                 raise DataError(
-                    f"{self.id}: '{name}' ({file.path.name}) is 4D with {volume.channels} volumes where 3D is needed. "
-                    "Split it or name the volume."
+                    f"{who} is 4D with {volume.channels} volumes where 3D is needed. Split it or name the volume."
                 )
             if isinstance(file.index, int) and file.index >= volume.channels:
+                held = f"{Path(volume.name).name}, which holds {volume.channels}"
                 raise DataError(
-                    f"{self.id}: '{name}' is volume {file.index} of {file.path.name}, which holds {volume.channels}. "
+                    f"{self.id}: '{name}' is volume {file.index} of {held}. "
                     "Needed is one volume for each channel: add it or mend dataset.json."
                 )
             if first is None:

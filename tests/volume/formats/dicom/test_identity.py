@@ -34,9 +34,22 @@ def test_other_words_stay(text: str) -> None:
     assert Identity.of(a_header()).mask(text) == text
 
 
+def test_a_description_keeps_the_words_that_name_nobody() -> None:
+    identity = Identity.of(a_header())
+    assert identity.mask_words("T2_FLAIR Anna 19700131, 1.2.840.10008.1.2") == f"T2_FLAIR {MASK} {MASK}, {MASK}"
+    assert identity.mask_words("T1 MüllerLi") == MASK
+    assert identity.mask_words("T1 mprage") == "T1 mprage"
+
+
 def test_a_pseudonym_may_be_shown_and_uids_never() -> None:
     identity = Identity.of(a_header(PatientIdentityRemoved="YES"))
     assert identity.shown(Path("a/Anna/1.2.840.99.1.2/T1")) == f"a/Anna/{MASK}/T1"
+
+
+def test_words_that_stand_for_nobody_stay() -> None:
+    identity = Identity.of(a_header(PatientName="Anonymous^Patient", PatientID="phantom 12"))
+    assert identity.shown(Path("tests/phantoms/anonymous/a")) == "tests/phantoms/anonymous/a"
+    assert identity.mask("phantom12") == MASK
 
 
 def test_every_part_of_a_path_is_looked_at() -> None:

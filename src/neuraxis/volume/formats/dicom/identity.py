@@ -7,6 +7,8 @@ pseudonym, which may be shown; UIDs never are.
 >>> identity = Identity(frozenset({"doe", "john", "19700131"}))
 >>> identity.mask("T1 of John Doe"), identity.mask("T1 mprage")
 ('***', 'T1 mprage')
+>>> identity.mask_words("T1 of John Doe")
+'T1 of *** ***'
 >>> identity.shown(Path("scans/DOE_JOHN/1.2.840.113619.2.5/T1/0001.dcm"))
 'scans/***/***/T1/0001.dcm'
 """
@@ -25,6 +27,8 @@ _LONG = 5  # letters and digits from which on a word is also looked for inside o
 _PEOPLE = ("PatientName", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName", "ReferringPhysicianName",
            "PerformingPhysicianName", "OperatorsName")  # fmt: skip
 _NUMBERS = ("PatientID", "OtherPatientIDs", "PatientBirthDate", "AccessionNumber", "MedicalRecordLocator")
+_NOBODY = frozenset({"anon", "anonymised", "anonymized", "anonymous", "deidentified", "name", "none", "patient", "phantom",
+                     "removed", "subject", "test", "unknown"})  # fmt: skip
 TAGS = (*_PEOPLE, *_NUMBERS, "PatientIdentityRemoved")
 
 
@@ -46,7 +50,7 @@ class Identity:
         for keyword in (*_PEOPLE, *_NUMBERS):
             for value in _values(dataset.get(keyword)):
                 words |= {*_tokens(value), _plain(value)}
-        return cls(frozenset(word for word in words if len(word) > 1))
+        return cls(frozenset(word for word in words - _NOBODY if len(word) > 1))
 
     @classmethod
     def joined(cls, identities: Iterable[Identity]) -> Identity:
@@ -56,6 +60,11 @@ class Identity:
     def mask(self, text: str) -> str:
         """Return a text, or only the mask where it names the patient or holds a UID."""
         return MASK if self.is_named_in(text) else text
+
+    def mask_words(self, text: str) -> str:
+        """Return a text with only the words masked that name the patient; all of it where that does not help."""
+        parts = re.split(r"([\W_]+)", _UID.sub(MASK, text))
+        return self.mask("".join(MASK if part.casefold() in self.words else part for part in parts))
 
     def is_named_in(self, text: str) -> bool:
         """Tell whether a text names the patient or holds a UID."""

@@ -129,7 +129,8 @@ def _origin(labels: Volume, source: Source) -> Origin:
     """Return the series that the labels lie on."""
     found = find(source.path)
     who = found.identity.shown(source.path)
-    names = [source.series] if source.series or len(found.series) < 2 else [one.name for one in found.series]
+    every = [one for one in found.series if not one.is_set_aside] or found.series
+    names = [source.series] if source.series or len(found.series) < 2 else [one.name for one in every]
     fitting, grids = [], []
     for name in names:
         try:
