@@ -13,7 +13,9 @@ from neuraxis.dataset.layouts.label_tables import with_table
 from neuraxis.dataset.layouts.layout import DESCRIPTION, LISTS, NO_IMAGE, NO_LABEL, Layout, description_keys, scans_in
 from neuraxis.dataset.opening import Opening, Place
 from neuraxis.errors import DataError
+from neuraxis.volume.formats import any_format
 from neuraxis.volume.formats.any_format import stem
+from neuraxis.volume.formats.dicom import dicom
 
 
 def open_dataset(
@@ -88,6 +90,12 @@ def _recognise(folder: Path) -> str:
         return found[0]
     if found:
         raise DataError(f"{folder}: could be of the layouts {', '.join(found)}. Name one of them as the layout.")
+    below = any(child.is_dir() and recognising(child) for child in folder.iterdir()) if folder.is_dir() else False
+    if folder.is_dir() and not below and dicom.is_part(folder):
+        raise DataError(
+            f"{any_format.shown(folder)}: holds DICOM, and no layout recognises it as labelled cases. Check or segment "
+            "it as it lies, or list its cases and label maps in a file cases.csv (columns: case, label, one a channel)."
+        )
     found_here, known = _contents(folder), ", ".join(LAYOUTS.names())
     raise DataError(f"{folder}: no layout recognises it ({known}). Found {found_here}. {_advice(folder)}")
 

@@ -27,8 +27,10 @@ _LONG = 5  # letters and digits from which on a word is also looked for inside o
 _PEOPLE = ("PatientName", "OtherPatientNames", "PatientBirthName", "PatientMotherBirthName", "ReferringPhysicianName",
            "PerformingPhysicianName", "OperatorsName")  # fmt: skip
 _NUMBERS = ("PatientID", "OtherPatientIDs", "PatientBirthDate", "AccessionNumber", "MedicalRecordLocator")
-_NOBODY = frozenset({"anon", "anonymised", "anonymized", "anonymous", "deidentified", "name", "none", "patient", "phantom",
-                     "removed", "subject", "test", "unknown"})  # fmt: skip
+_NOBODY = frozenset(
+    {"anon", "anonymised", "anonymized", "anonymous", "deidentified", "name", "none", "patient", "phantom", "removed",
+     "subject", "test", "unknown"}
+)  # fmt: skip
 TAGS = (*_PEOPLE, *_NUMBERS, "PatientIdentityRemoved")
 
 
