@@ -133,6 +133,11 @@ def test_slices_of_one_patient_are_one_patient(pairs: Callable[..., Path]) -> No
     assert any("2 patients" in note for note in dataset.notes)
 
 
+def test_bids_like_names_tell_the_patient(pairs: Callable[..., Path]) -> None:
+    dataset = open_dataset(pairs({"sub-01_slice-1": drawn(1), "sub-01_slice-2": drawn(1), "sub-02_slice-1": drawn(1)}))
+    assert [case.subject for case in dataset.cases] == ["sub-01", "sub-01", "sub-02"]
+
+
 @pytest.mark.parametrize("ids", [("img_1", "img_2"), ("106014", "106021")])
 def test_names_that_tell_no_patient_are_a_patient_each_and_it_is_said(
     ids: tuple[str, ...], pairs: Callable[..., Path]

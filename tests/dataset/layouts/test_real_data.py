@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from scipy.ndimage import binary_dilation
 
 from neuraxis.dataset.layouts.recognise import open_dataset
 from neuraxis.errors import DataError
+from neuraxis.volume.formats import any_format
 
 pytestmark = pytest.mark.data
 ONE = {"label 1": 1}
@@ -105,6 +106,35 @@ def test_a_list_brings_order_into_scans_that_have_none(shared_data: Path, tmp_pa
     assert (dataset.layout, dataset.name, len(dataset.cases)) == ("list", "cord", 3)
     assert {case.subject for case in dataset.cases} == {"sub-01"}
     assert all(case.read_label().array.any() for case in dataset.cases)
+
+
+def test_dicom_studies_and_segmentations_are_pairs_too(shared_data: Path, tmp_path: Path) -> None:
+    source = shared_data / "dicom-misc" / "dcmqi"
+    (tmp_path / "images").mkdir()
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "images" / "p1").symlink_to(source / "ct-3slice")
+    (tmp_path / "labels" / "p1.dcm").symlink_to(source / "liver.dcm")
+    dataset = open_dataset(tmp_path)
+    assert (dataset.layout, dataset.modality) == ("folders", {"image": "CT"})
+    assert dataset.labels.names == {"background": 0, "Liver": 1}
+    case = dataset.cases[0]
+    assert case.read_label().grid.matches(case.read_images().grid)
+    assert case.read_label().array.any()
+
+
+def test_studies_of_the_cervical_challenge_are_read(shared_data: Path, tmp_path: Path) -> None:
+    study = shared_data / "dicom-misc" / "hippocrop" / "Study1" / "13_HCropVolume"
+    (tmp_path / "train_images").mkdir()
+    for id in ("1.2.3", "1.2.4"):
+        (tmp_path / "train_images" / id).symlink_to(study)
+    image = any_format.read(study)
+    mask = image.with_array((image.array > image.array.mean()).astype(np.uint8) * 3)
+    any_format.write(tmp_path / "segmentations" / "1.2.3.nii", replace(mask, stored=None))
+    dataset = open_dataset(tmp_path)
+    assert ([case.id for case in dataset.cases], [case.id for case in dataset.unlabelled]) == (["1.2.3"], ["1.2.4"])
+    case = dataset.cases[0]
+    assert case.read_images().grid.matches(case.read_label().grid, 0.5)
+    np.testing.assert_array_equal(case.read_label().array, mask.array)
 
 
 def test_the_decathlons_numbers_become_those_of_brats(shared_data: Path) -> None:

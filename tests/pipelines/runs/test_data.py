@@ -17,7 +17,7 @@ from neuraxis.errors import DataError, RecipeError, UsageError
 from neuraxis.files import read_json
 from neuraxis.pipelines.fit import FitOptions, fit
 from neuraxis.pipelines.runs.data import dataset_of_run, open_datasets
-from neuraxis.pipelines.steps import plan_all, prepare_datasets
+from neuraxis.pipelines.steps import PlanOptions, plan_all, prepare_datasets
 from neuraxis.preparation.store import Store
 from neuraxis.recipe.branches.labels import LabelRecipe
 
@@ -114,7 +114,8 @@ def test_corrected_label_maps_hold_the_labels_that_came_out(toy_dataset, toy_set
     array[0, 0, 0] = 1
     (tmp_path / "corrected").mkdir()
     nib.save(nib.Nifti1Image(array, label.affine), tmp_path / "corrected" / "toy_00.nii.gz")
-    planned = plan_all([toy_dataset], settings=(*toy_settings, JOINED), add=[tmp_path / "corrected"])
+    options = PlanOptions(add=[tmp_path / "corrected"])
+    planned = plan_all([toy_dataset], settings=(*toy_settings, JOINED), options=options)
     assert int(planned.dataset.case("toy_00").read_label().array.sum()) == int(array.sum())
 
 

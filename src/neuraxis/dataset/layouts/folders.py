@@ -6,7 +6,8 @@
     my-data/
         brain1_image.nrrd, brain1_label.nrrd                          or all in one folder
 
-Any format but pictures, also mixed. An image without a label map is an unlabelled case.
+Any format but pictures, also mixed; for DICOM a folder of slices, or a file, is a scan, and a DICOM SEG is a label map.
+An image without a label map is an unlabelled case.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ def _recognises(folder: Path) -> bool:
         return False
     found = pairs.find_folders(folder)
     if found is not None:
-        return all(pairs.of_kind(shared.scans_in(part), pictures=False) for part in found)
+        return all(pairs.volumes_in(part) for part in found)
     return pairs.is_flat(folder, pictures=False)
 
 
 def _read(folder: Path, opening: Opening) -> Dataset:
     found, notes = pairs.find_folders(folder), []
     if found is not None:
-        images, labels = (shared.scans_in(part) for part in found)
+        images, labels = (pairs.volumes_in(part) for part in found)
         notes = _unread(folder, found)
     else:
         images, labels = pairs.split_flat(shared.scans_in(folder))

@@ -16,6 +16,7 @@ from neuraxis.dataset.opening import Opening
 from neuraxis.errors import DataError
 from neuraxis.files import read_json
 from neuraxis.volume.formats import any_format
+from neuraxis.volume.formats.dicom import dicom
 
 DESCRIPTION = "dataset.json"
 LISTS = (".csv", ".tsv", ".json")
@@ -177,6 +178,23 @@ def listed(names: Iterable[str], most: int = 8) -> str:
     every = list(names)
     more = f" and {len(every) - most} more" if len(every) > most else ""
     return ", ".join(every[:most]) + more
+
+
+def series_in(folder: Path) -> list[Path]:
+    """Return what lies in a folder and is DICOM, sorted: folders of slices, and files."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and dicom.is_part(path))
+
+
+def name_of(path: Path) -> str:
+    """Return what a scan is called: its name without the ending of its format.
+
+    >>> name_of(Path("p1.dcm")), name_of(Path("p1.nii.gz")), name_of(Path("1.2.840"))
+    ('p1', 'p1', '1.2.840')
+    """
+    name = any_format.stem(path)
+    return name[:-4] if name.lower().endswith(".dcm") else name
 
 
 def has_description(folder: Path) -> bool:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from neuraxis.dataset.layouts import layout as shared
 from neuraxis.volume.formats import any_format
-from neuraxis.volume.formats.any_format import stem
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "scans")
 LABEL_FOLDERS = ("labels", "label", "masks", "mask", "segmentations", "segmentation", "annotations", "annotation",
@@ -64,11 +63,16 @@ def find_folders(folder: Path) -> tuple[Path, Path] | None:
     return None if images is None or labels is None else (images, labels)
 
 
+def volumes_in(folder: Path) -> list[Path]:
+    """Return the scans of a folder that are no pictures; where there are none, what is DICOM."""
+    return of_kind(shared.scans_in(folder), pictures=False) or shared.series_in(folder)
+
+
 def is_flat(folder: Path, pictures: bool) -> bool:
     """Tell whether images and label maps lie in one folder and can be told apart by their names."""
     scans = of_kind(shared.scans_in(folder), pictures)
-    marked = {_LABEL.sub("", stem(path)) for path in scans if _LABEL.search(stem(path))}
-    plain = [stem(path) for path in scans if not _LABEL.search(stem(path))]
+    marked = {_LABEL.sub("", shared.name_of(path)) for path in scans if _LABEL.search(shared.name_of(path))}
+    plain = [shared.name_of(path) for path in scans if not _LABEL.search(shared.name_of(path))]
     return any(name == id or name.startswith((f"{id}_", f"{id}-", f"{id}.")) for id in marked for name in plain)
 
 
@@ -88,15 +92,15 @@ def pair(images: Sequence[Path], labels: Sequence[Path]) -> Pairs:
     suffixes: set[str] = set()
     rest = []
     for path in images:
-        id = _owner(stem(path), found.labels)
+        id = _owner(shared.name_of(path), found.labels)
         if id is None:
             rest.append(path)
             continue
-        channel = _channel(stem(path), id)
+        channel = _channel(shared.name_of(path), id)
         suffixes.add(channel)
         _put(found, id, channel, path)
     for path in rest:
-        name = stem(path)
+        name = shared.name_of(path)
         known = next((end for end in sorted(suffixes - {ONE}, key=len, reverse=True) if _ends(name, end)), ONE)
         _put(found, _IMAGE.sub("", name) if known == ONE else name[: -len(known) - 1], known, path)
     found.channels = tuple(sorted(suffixes)) or tuple(
@@ -108,16 +112,16 @@ def pair(images: Sequence[Path], labels: Sequence[Path]) -> Pairs:
 
 def split_flat(scans: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """Return the images and the label maps of one folder, told apart by their names."""
-    labels = [path for path in scans if _LABEL.search(stem(path))]
+    labels = [path for path in scans if _LABEL.search(shared.name_of(path))]
     return [path for path in scans if path not in labels], labels
 
 
 def _by_case(labels: Sequence[Path], images: Sequence[Path]) -> dict[str, Path]:
     """Name each label map by its case: as it is called where an image is called so, else without `_seg` or such."""
-    names = {stem(path) for path in images}
+    names = {shared.name_of(path) for path in images}
     found = {}
     for path in labels:
-        name = stem(path)
+        name = shared.name_of(path)
         whole = name in names or any(image.startswith((f"{name}_", f"{name}-")) for image in names)
         found[name if whole else _LABEL.sub("", name)] = path
     return found

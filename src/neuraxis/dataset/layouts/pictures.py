@@ -9,7 +9,8 @@
 
 Grey masks hold label numbers where these are few; many greys, as JPEG makes them, are cut at 127. Colours are found
 out, or read from a table of labels. What train and valid hold is the split that the data bring; test is held apart.
-Where names are such as PATIENT_SLICE the patient is the part before the last number, else each picture is one.
+The patient is `sub-XX` in a name, or what stands before the last number of names such as PATIENT_SLICE; else each
+picture is one.
 """
 
 from __future__ import annotations
@@ -136,6 +137,11 @@ def _matched(folder: Path) -> pairs.Pairs:
 
 def _with_patients(cases: Sequence[Case]) -> tuple[dict[str, Case], str]:
     """Return each case with its patient, and how that was read from the names."""
+    told = {case.id: shared.subject_and_session(case.id, {}) for case in cases}
+    if cases and all(subject != id for id, (subject, _) in told.items()):
+        found = {case.id: replace(case, subject=told[case.id][0], session=told[case.id][1]) for case in cases}
+        count = len({subject for subject, _ in told.values()})
+        return found, f"sub- in a name is the patient: {count} patients; say it otherwise with --subject"
     matches = {case.id: _NUMBERED.fullmatch(case.id) for case in cases}
     begins = {match[1] for match in matches.values() if match}
     if cases and all(matches.values()) and len(begins) > 1:

@@ -15,7 +15,6 @@ from neuraxis.dataset.layouts.recognise import open_dataset
 from neuraxis.errors import DataError, NeuraxisError
 from neuraxis.evaluation.scores import Score, Scores
 from neuraxis.report.overlays import Overlay
-from neuraxis.volume.formats import any_format
 from neuraxis.volume.grid import SAME_VOXELS
 from neuraxis.volume.volume import Volume
 
@@ -46,9 +45,12 @@ def labels_of(scores: Scores, dataset: Dataset | None) -> Labels:
 def overlay_of(scores: Scores, case: str, caption: str, labels: Labels, dataset: Dataset | None) -> Overlay:
     """Read a scored case as a picture, on the scan's first channel where it has that grid, else on black."""
     row: Score = next(row for row in scores.rows if row.case == case)
-    predicted, reference = any_format.read(Path(row.prediction_file)), any_format.read(Path(row.reference_file))
-    image = np.zeros(reference.grid.shape, np.float32)
     known = {found.id: found for found in dataset.cases} if dataset is not None else {}
+    drawn = known.get(case, Case(case, {})).relabelled(Path(row.reference_file))
+    if case in known and known[case].label and Path(row.reference_file).samefile(known[case].label_files[0]):
+        drawn = known[case]  # whose label map may hold other numbers than the dataset's
+    predicted, reference = drawn.relabelled(Path(row.prediction_file)).read_label(), drawn.read_label()
+    image = np.zeros(reference.grid.shape, np.float32)
     if case in known:
         scan = first_channel(known[case])
         if scan is not None and scan.grid.matches(reference.grid, SAME_VOXELS):
