@@ -7,13 +7,14 @@ from pathlib import Path
 
 import nrrd
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 
 from neuraxis.dataset.opening import Opening
 from neuraxis.errors import UsageError
 from neuraxis.pipelines.forms.convert import ConvertOptions, convert
-from neuraxis.pipelines.segment import segment
+from neuraxis.pipelines.segment import SegmentOptions, segment
 from neuraxis.volume.formats import any_format, nifti
 from neuraxis.volume.grid import Grid
 from neuraxis.volume.volume import Volume
@@ -62,6 +63,27 @@ def test_a_prediction_is_saved_so_by_its_ending_and_by_segment(threshold, option
     expected = nifti.read(result.path)
     for path in (tmp_path / "one.seg.nrrd", *result.more):
         np.testing.assert_array_equal(any_format.read(path).array, expected.array)
+
+
+@pytest.mark.parametrize(("lowest", "modality"), [(-1000, "CT"), (0, "MR")])
+def test_an_image_becomes_a_folder_of_slices_that_names_nobody(
+    model, tmp_path: Path, lowest: int, modality: str
+) -> None:
+    array = np.random.default_rng(0).integers(lowest, 900, (1, 8, 9, 5)).astype(np.int16)
+    for name in ("a", "b"):
+        volume = Volume(array, Grid(array.shape[1:], np.diag([1.0, 1.0, 2.5, 1.0])))
+        nifti.write(tmp_path / "in" / f"{name}.nii.gz", volume)
+    results = convert(tmp_path / "in", tmp_path / "out", "dicom")
+    assert [result.path for result in results] == [tmp_path / "out" / "a", tmp_path / "out" / "b"]
+    np.testing.assert_array_equal(any_format.read(results[0].path).array, array)
+    header = pydicom.dcmread(next(results[0].path.iterdir()))
+    assert (header.Modality, str(header.PatientName)) == (modality, "ANONYMOUS")
+    (one,) = convert(tmp_path / "in" / "a.nii.gz", tmp_path / "one", "dicom")
+    assert len(list(one.path.glob("*.dcm"))) == 5
+    with pytest.raises(UsageError, match="exists already"):
+        convert(tmp_path / "in" / "a.nii.gz", tmp_path / "one", "dicom")
+    with pytest.raises(UsageError, match="--as dicom: is for images"):
+        segment(tmp_path / "in", model, tmp_path / "seg", SegmentOptions(forms=("dicom",)))
 
 
 def test_a_pictures_labels_are_a_picture_of_numbers_on_its_own_pixels(threshold, options, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from neuraxis.registry import Catalog, Entry, need
 FORMS = Catalog(
     "form",
     {
+        "dicom": Entry("neuraxis.pipelines.forms.scan:DICOM", "a folder of DICOM slices, for images", "dicom"),
         "dicom-seg": Entry(
             "neuraxis.pipelines.forms.dicom_seg:DICOM_SEG", "DICOM SEG on the slices of its DICOM series", "dicom"
         ),
@@ -80,6 +81,8 @@ def open_form(name: str) -> Form:
 
 def check_choice(names: Sequence[str]) -> None:
     """Raise `UsageError` where the results of scans cannot go out in these forms together."""
+    if "dicom" in names:
+        raise UsageError("--as dicom: is for images. A segmentation goes out with --as dicom-seg.")
     whole = [name for name in names if name in DATASETS.names() and name != BIDS]
     if whole:
         raise UsageError(f"--as {whole[0]}: is for whole datasets. Type: neuraxis convert DATASET --as {whole[0]}")

@@ -21,7 +21,7 @@ from neuraxis.dataset.structures import structures_from
 from neuraxis.errors import DataError, NeuraxisError, ResourceError, UsageError
 from neuraxis.files import refuse_existing
 from neuraxis.pipelines.forms.bids.derivatives import Derivatives
-from neuraxis.pipelines.forms.catalog import BIDS, NO_SCANS, open_form
+from neuraxis.pipelines.forms.catalog import BIDS, NO_SCANS, check_choice, open_form
 from neuraxis.pipelines.forms.datasets.catalog import DATASETS, write_dataset
 from neuraxis.pipelines.forms.form import Export, Form
 from neuraxis.pipelines.forms.items import Item, as_dataset, items_of_dataset, items_of_files
@@ -118,6 +118,9 @@ def convert(
 
 
 def _one_prediction(source: Prediction, into: Path, form: str, options: ConvertOptions) -> ConvertResult:
+    check_choice((form,))
+    if form == BIDS:
+        raise UsageError("A single prediction is no BIDS dataset. Save it, and convert its file.")
     opened, scan = open_form(form), ImageFile(options.scan) if options.scan else None
     if not into.name.lower().endswith(opened.endings):
         raise UsageError(f"{into}: needed is a name that ends in {' or '.join(opened.endings)}.")
@@ -135,14 +138,7 @@ def _whole(dataset: Dataset, into: Path, form: str, overwrite: bool, progress: P
 def _into_files(items: Sequence[Item], into: Path, form: Form, overwrite: bool) -> tuple[list[Path], Write]:
     for item in items:
         form.check(item.name, item.scan)
-    if into.name.lower().endswith(form.endings) and not into.is_dir():
-        if len(items) > 1:
-            raise UsageError(f"{into}: is one file, but {len(items)} were found. Name a folder with --into.")
-        places = [into]
-    elif not into.is_dir() and (into.exists() or any_format.ending_of(into) or into.suffix.lower() in NO_SCANS):
-        raise UsageError(f"{into}: needed is a folder, or a name that ends in {' or '.join(form.endings)}.")
-    else:
-        places = [into / f"{item.name}{form.ending}" for item in items]
+    places = _places(items, into, form)
 
     def write(item: Item, place: Path) -> None:
         known = not item.is_image and (item.scan is not None or bool(item.known.names))
@@ -150,6 +146,20 @@ def _into_files(items: Sequence[Item], into: Path, form: Form, overwrite: bool) 
         form.write(_label_map(item) if is_label_map else _image(item), place, overwrite)
 
     return places, write
+
+
+def _places(items: Sequence[Item], into: Path, form: Form) -> list[Path]:
+    """Return the file of each item, or its folder where the form makes folders."""
+    makes_folders = form.ending == ""
+    named = makes_folders or (into.name.lower().endswith(form.endings) and not into.is_dir())
+    if named and len(items) == 1:
+        return [into]
+    if named and not makes_folders:
+        raise UsageError(f"{into}: is one file, but {len(items)} were found. Name a folder with --into.")
+    if not into.is_dir() and (into.exists() or any_format.ending_of(into) or into.suffix.lower() in NO_SCANS):
+        needed = "" if makes_folders else f", or a name that ends in {' or '.join(form.endings)}"
+        raise UsageError(f"{into}: needed is a folder{needed}.")
+    return [into / f"{item.name}{form.ending}" for item in items]
 
 
 def _into_bids(items: Sequence[Item], into: Path, overwrite: bool) -> tuple[list[Path], Write]:

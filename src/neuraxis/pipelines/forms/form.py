@@ -64,7 +64,7 @@ class Form:
     """One way to write a scan or a label map as a file.
 
     Attributes:
-        endings: of the file's name; the first one is taken where nobody names the file.
+        endings: of the file's name; the first one is taken where nobody names the file. An empty one makes a folder.
         write: writes an export; the last argument says whether an existing file is replaced. It raises `DataError`
             where the form cannot hold what there is.
         takes: "files" are written as they lie, whatever they hold; "labels" are label maps alone; of "cases" the label
