@@ -261,3 +261,29 @@ def test_a_run_whose_held_out_cases_chose_something_says_so(make_dataset: Make, 
     assert [entry.scores.selected_on_these_cases for entry in found.entries] == [True, False]
     assert [note[:28] for note in found.notes if "Selected" in note] == ["run: Selected on these cases"]
     assert sum("n = 2 cases" in note for note in found.notes) == 1
+
+
+def test_probabilities_that_only_one_entry_kept_are_not_compared_and_that_is_said(
+    make_dataset: Make, predict: Make
+) -> None:
+    sure, plain = predict("a", 1), predict("b", 2)
+    for path in sorted(sure.glob("*.nii.gz")):
+        volume = nifti.read(path)
+        said = np.concatenate([volume.array == number for number in range(3)]).astype(np.float32)
+        nifti.write(path.with_name(path.name.replace(".nii.gz", "_prob.nii.gz")), volume.with_array(said))
+    found = compare({"sure": sure, "plain": plain}, make_dataset())
+    assert "ece" not in found.metrics
+    assert any(note.startswith("ece, brier: not compared, since only sure kept") for note in found.notes)
+
+
+def test_cases_left_out_on_purpose_are_in_no_entry_and_are_named(make_dataset: Make, predict: Make) -> None:
+    options = CompareOptions(scoring=replace(DICE, exclude=("sub-1",)))
+    found = compare({"a": predict("a", 1), "b": predict("b", 2)}, make_dataset(), options=options)
+    assert "sub-1" not in found.entries[0].scores.cases()
+    assert "Left out on purpose: 1 of 6 cases (sub-1)." in found.notes
+    with pytest.raises(DataError, match="Cases to leave out are not there: 1 case \\(nobody\\)"):
+        compare(
+            {"a": predict("a", 1), "b": predict("b", 2)},
+            make_dataset(),
+            options=CompareOptions(scoring=replace(DICE, exclude=("nobody",))),
+        )

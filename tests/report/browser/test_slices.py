@@ -62,7 +62,7 @@ def whole_brain(seed: int = 0) -> Overlay:
 
 
 def test_a_hundred_cases_stay_far_below_30_mb() -> None:
-    case = browser_case(whole_brain(), bytes_a_case(100))
+    case = browser_case([whole_brain()], bytes_a_case(100))
     size = len(json.dumps(case.content)) + len(case.thumbnail)
     assert 100 * size < 25_000_000
     assert len(case.content["slices"]) >= 8
@@ -70,13 +70,13 @@ def test_a_hundred_cases_stay_far_below_30_mb() -> None:
 
 
 def test_a_single_case_is_shown_finer_than_one_of_a_hundred() -> None:
-    one, of_many = (browser_case(whole_brain(), bytes_a_case(count)) for count in (1, 100))
+    one, of_many = (browser_case([whole_brain()], bytes_a_case(count)) for count in (1, 100))
     assert len(one.content["slices"]) > 2 * len(of_many.content["slices"])
     assert one.size < 2_000_000
 
 
 def test_slices_lie_in_order_and_the_fullest_is_the_first_to_be_shown(overlay: Overlay) -> None:
-    content = browser_case(overlay, 1_000_000).content
+    content = browser_case([overlay], 1_000_000).content
     indices = [one["index"] for one in content["slices"]]
     assert indices == sorted(indices) == list(range(1, 11))
     assert content["first"] == 4
@@ -85,8 +85,8 @@ def test_slices_lie_in_order_and_the_fullest_is_the_first_to_be_shown(overlay: O
 
 
 def test_a_voxel_says_what_reference_and_prediction_hold(overlay: Overlay) -> None:
-    content = browser_case(overlay, 1_000_000).content
-    codes = set(unpacked(content["slices"][3]["map"]))
+    content = browser_case([overlay], 1_000_000).content
+    codes = set(unpacked(content["slices"][3]["maps"][0]))
     assert codes == {0, 0x01, 0x02, 0x10, 0x11, 0x20, 0x22}  # shifted along x: one never meets the other
 
 
@@ -94,7 +94,9 @@ def test_the_plane_is_cut_across_the_thickest_voxels() -> None:
     array = np.zeros((20, 20, 20), np.int16)
     array[5:9, 5:9, 5:9] = 1
     planes = {
-        spacing: browser_case(Overlay("a", "", array.astype(np.float32), array, array, spacing, LESION), 10**6).content
+        spacing: browser_case(
+            [Overlay("a", "", array.astype(np.float32), array, array, spacing, LESION)], 10**6
+        ).content
         for spacing in ((1.0, 1.0, 1.0), (1.0, 5.0, 1.0), (5.0, 1.0, 1.0))
     }
     assert [content["plane"] for content in planes.values()] == ["axial", "coronal", "sagittal"]
@@ -102,7 +104,9 @@ def test_the_plane_is_cut_across_the_thickest_voxels() -> None:
 
 def test_a_picture_and_an_empty_case_have_one_slice_to_show() -> None:
     empty = np.zeros((30, 20, 1), np.int16)
-    content = browser_case(Overlay("a", "", empty.astype(np.float32), empty, empty, (1.0,) * 3, LESION), 10**6).content
+    content = browser_case(
+        [Overlay("a", "", empty.astype(np.float32), empty, empty, (1.0,) * 3, LESION)], 10**6
+    ).content
     assert (len(content["slices"]), content["rows"], content["columns"]) == (1, 20, 30)
 
 
@@ -111,10 +115,9 @@ def test_voxels_to_ignore_are_shown_as_background() -> None:
     reference[2:4, 2:4, 2:4], reference[5, 5, 2] = 1, 9
     predicted = (reference > 0).astype(np.int16)
     labels = Labels(names={"background": 0, "lesion": 1}, ignore=9)
-    content = browser_case(
-        Overlay("a", "", predicted.astype(np.float32), reference, predicted, (1.0,) * 3, labels), 10**6
-    )
-    assert {code for one in content.content["slices"] for code in unpacked(one["map"])} == {0, 0x11}
+    image = predicted.astype(np.float32)
+    content = browser_case([Overlay("a", "", image, reference, predicted, (1.0,) * 3, labels)], 10**6).content
+    assert {code for one in content["slices"] for code in unpacked(one["maps"][0])} == {0, 0x11}
 
 
 def test_the_fullest_slices_come_first_and_without_label_the_middle() -> None:

@@ -18,6 +18,7 @@ from neuraxis.report.browser.slices import browser_case
 from neuraxis.report.browser.view import browser_section
 from neuraxis.report.evaluation_report import RunReport, report_html
 from neuraxis.report.overlays import Overlay
+from neuraxis.report.page import Head, write_page
 
 Reader = Callable[[str], Any]
 EVIL = "</script><img src=x onerror=alert(1)>\"'&"
@@ -92,7 +93,7 @@ def opened(page: str, *scripts: str) -> str:
 def page(scores: Scores, overlay: Overlay) -> str:
     """A report whose six cases can be gone through."""
     cases = tuple(
-        browser_case(replace(overlay, case=case, caption=f"Dice of {case}"), 200_000) for case in scores.cases()[::-1]
+        browser_case([replace(overlay, case=case, caption=f"Dice of {case}")], 200_000) for case in scores.cases()[::-1]
     )
     return report_html(RunReport("A & B <i>", scores, browser=cases))
 
@@ -115,14 +116,14 @@ def test_the_worst_cases_come_first_in_the_table(page: str, read_html: Reader) -
 
 
 def test_cases_without_room_are_said(overlay: Overlay) -> None:
-    section = browser_section([browser_case(overlay, 10_000)], "A run", left_out=7)
+    section = browser_section([browser_case([overlay], 10_000)], "A run", left_out=7)
     assert section is not None
     assert "7 further cases" in str(section.lead)
     assert browser_section([], "A run") is None
 
 
 def test_names_cannot_leave_the_data_of_the_page(overlay: Overlay, read_html: Reader) -> None:
-    evil = browser_case(replace(overlay, case=EVIL, caption=EVIL), 100_000)
+    evil = browser_case([replace(overlay, case=EVIL, caption=EVIL)], 100_000)
     section = browser_section([evil], EVIL)
     assert section is not None
     root = read_html(str(section.body))
@@ -154,6 +155,34 @@ def test_slices_cases_views_and_marks_follow_the_keys(
     }
     assert seen["read"] == "0 good, 1 check, 0 bad, 5 without a mark"
     assert seen["opened"] == "case_2 4 outlines"
+
+
+@pytest.mark.browser
+def test_several_entries_are_turned_through(chromium: str, tmp_path: Path, overlay: Overlay, read_html: Reader) -> None:
+    perfect = replace(overlay, predicted=overlay.reference, caption="Dice 1")
+    case = browser_case([overlay, perfect], 500_000, ["shifted", "perfect"])
+    section = browser_section([case], "Two")
+    assert section is not None
+    probe = """<script>addEventListener("load", async () => {
+    const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+    const root = document.querySelector("[data-browser]"), seen = {};
+    const drawn = async (slice) => {
+      for (let turn = 0; turn < 400 && root.dataset.drawn !== slice; turn++) await wait(20);
+      return [root.dataset.drawn, root.querySelector("[data-note]").textContent];
+    };
+    seen.first = await drawn("case_1 4 difference shifted");
+    root.querySelector("canvas").dispatchEvent(new KeyboardEvent("keydown", { key: "e", bubbles: true }));
+    seen.second = await drawn("case_1 4 difference perfect");
+    const told = { id: "probe", textContent: JSON.stringify(seen) };
+    document.body.append(Object.assign(document.createElement("pre"), told));
+    });</script>"""
+    (tmp_path / "page.html").write_text(opened(write_page(Head("Two"), [section]), probe), encoding="utf-8")
+    document, console = in_browser(chromium, tmp_path / "page.html")
+    assert "Uncaught" not in console
+    assert json.loads(read_html(document).one("pre", id="probe").text()) == {
+        "first": ["case_1 4 difference shifted", "Best"],
+        "second": ["case_1 4 difference perfect", "Dice 1"],
+    }
 
 
 @pytest.mark.browser

@@ -41,10 +41,10 @@ def test_an_oracle_bears_the_word_wherever_its_name_stands(found: SideBySide, re
 def test_an_oracle_has_no_rank(found: SideBySide, read_html: Reader) -> None:
     table = read_html(comparison_html(ComparisonReport("A", found))).one("section", id="scores").one("table")
     rows = [[cell.text() for cell in row.children] for row in table.all("tr")[2:5]]
-    assert [(row[0], *row[-2:]) for row in rows] == [
-        ("ours", "1.00", "100"),
-        ("theirs", "2.00", "0"),
-        ("boxed (oracle)", "–", "–"),
+    assert [(row[0], *row[-3:]) for row in rows] == [
+        ("ours", "1.00", "100", "1 to 1"),
+        ("theirs", "2.00", "0", "2 to 2"),
+        ("boxed (oracle)", "–", "–", "–"),
     ]
 
 
@@ -62,7 +62,9 @@ def test_every_case_stands_side_by_side(found: SideBySide, read_html: Reader) ->
     ]
     rows = [[cell.text() for cell in row.children] for row in section.one("tbody").all("tr")]
     assert len(rows) == 12
-    assert rows[0][:7] == ["case_1", "north", "anterior", "0.550", "0.900", "0.450", "1.000"]
+    spreads = [float(row[3]) for row in rows]
+    assert spreads == sorted(spreads, reverse=True)
+    assert ["case_1", "north", "anterior", "0.550", "0.900", "0.450", "1.000"] in [row[:7] for row in rows]
 
 
 def test_what_is_not_known_of_the_cost_is_a_dash_and_what_nobody_knows_is_left_out(
@@ -70,9 +72,10 @@ def test_what_is_not_known_of_the_cost_is_a_dash_and_what_nobody_knows_is_left_o
 ) -> None:
     section = read_html(comparison_html(ComparisonReport("A", found))).one("section", id="cost")
     heads = [head.text() for head in section.one("thead").all("th")]
-    assert heads == ["Entry", "Parameters (M)", "GFLOPs a window", "Window (voxels)", "Training (min)"]
+    assert heads == ["Entry", "Dice", "Parameters (M)", "GFLOPs a window", "Window (voxels)", "Training (min)"]
     rows = [[cell.text() for cell in row.children] for row in section.one("tbody").all("tr")]
-    assert rows[1:3] == [["ours", "5.60", "38.28", "40x56x40", "9.1"], ["theirs", *"––––"]]
+    means = [f"{entry.scores.mean('dice'):.3f}" for entry in found.entries]
+    assert rows[1:3] == [["ours", means[0], "5.60", "38.28", "40x56x40", "9.1"], ["theirs", means[1], *"––––"]]
     unknown = compare_scores([replace(entry, expense=Expense()) for entry in found.entries])
     assert 'id="cost"' not in comparison_html(ComparisonReport("A", unknown))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from neuraxis.evaluation.pairs import predicted_cases, reference_cases
 from neuraxis.evaluation.scores import Score, Scores
 from neuraxis.files import refuse_existing, write_json, write_text
 from neuraxis.pipelines.comparison.entries import Source, data_of_runs, expense_of, read_sources, trained_by
-from neuraxis.pipelines.comparison.pictures import disagreements
+from neuraxis.pipelines.comparison.pictures import compared_cases, disagreements
 from neuraxis.pipelines.comparison.predicting import fitting_scans, predict_cases
 from neuraxis.progress import Progress, Silent
 from neuraxis.report.comparison.page import ComparisonReport, comparison_html
@@ -101,9 +102,10 @@ def compare(
         expense = replace(expense_of(model, source.path if source.kind == "run" else None), cpu_seconds=seconds)
         scored.append(Entry(source.name, scores, source.oracle, source.kind, expense))
     refuse_other_structures(scored)
-    found = compare_scores(scored, notes)
+    scored, further = with_common_metrics(scored)
+    found = compare_scores(scored, [*notes, *further])
     if place is not None:
-        _write(found, place, known, sources, options.overwrite)
+        _write(found, place, known, sources, options.overwrite, progress)
     return found
 
 
@@ -200,6 +202,28 @@ def refuse_other_structures(entries: Sequence[Entry]) -> None:
             )
 
 
+def with_common_metrics(entries: Sequence[Entry]) -> tuple[list[Entry], tuple[str, ...]]:
+    """Return entries with the metrics that all of them have, and a note on those that some lack.
+
+    They differ where some entries kept probabilities and others did not.
+    """
+    common = [name for name in entries[0].scores.metrics if all(name in entry.scores.metrics for entry in entries)]
+    every = dict.fromkeys(name for entry in entries for name in entry.scores.metrics)
+    lacking = [name for name in every if name not in common]
+    whole = [name for entry in entries for row in entry.scores.rows for name in common if name not in row.values]
+    if not lacking and not whole:
+        return list(entries), ()
+    found = []
+    for entry in entries:
+        scores = entry.scores
+        rows = [replace(row, values={name: row.values.get(name, math.nan) for name in common}) for row in scores.rows]
+        kept = Scores.of(rows, scores.selected_on_these_cases, _derived(scores.notes), scores.rules)
+        found.append(replace(entry, scores=kept))
+    owners = [entry.label for entry in entries if lacking and lacking[0] in entry.scores.metrics]
+    told = f"{', '.join(lacking)}: not compared, since only {', '.join(owners)} kept probabilities."
+    return found, (told,) if lacking else ()
+
+
 def _predicted(source: Source, known: frozenset[str]) -> frozenset[str]:
     try:
         return frozenset[str]().union(*(predicted_cases(folder, known) for folder in source.folders))
@@ -260,7 +284,12 @@ def whether_trained(name: str, bundle: ModelBundle, dataset: Dataset | Path, cas
 
 
 def _write(
-    found: SideBySide, place: Path, references: Path | Dataset, sources: Sequence[Source], overwrite: bool
+    found: SideBySide,
+    place: Path,
+    references: Path | Dataset,
+    sources: Sequence[Source],
+    overwrite: bool,
+    progress: Progress,
 ) -> None:
     where = references.root if isinstance(references, Dataset) else references
     facts = {
@@ -272,9 +301,9 @@ def _write(
     }
     names = [entry.label for entry in found.entries]
     title = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) < 5 else f"{len(names)} segmenters"
-    page = comparison_html(
-        ComparisonReport(f"{title} on {where.resolve().name}", found, disagreements(found, references), facts)
-    )
+    title = f"{title} on {where.resolve().name}"
+    browser, left_out = compared_cases(found, references, progress)
+    page = comparison_html(ComparisonReport(title, found, disagreements(found, references), facts, browser, left_out))
     found.write_cases(place / CASES, overwrite)
     found.write_tests(place / TESTS, overwrite)
     write_json(place / SUMMARY, found.content(), overwrite)

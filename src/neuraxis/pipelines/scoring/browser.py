@@ -30,7 +30,7 @@ def browser_cases(scores: Scores, dataset: Dataset | None, progress: Progress) -
     labels, room = labels_of(scores, dataset), bytes_a_case(len(shown))
 
     def cut(case: str) -> BrowserCase:
-        return browser_case(overlay_of(scores, case, note_of(scores, case), labels, dataset), room)
+        return browser_case([overlay_of(scores, case, note_of(scores, case), labels, dataset)], room)
 
     found: list[BrowserCase] = []
     with progress.stage("Drawing", len(shown)) as stage:

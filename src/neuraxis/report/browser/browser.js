@@ -106,6 +106,7 @@
     const turn = ++drawing;
     const one = data.cases[state.place];
     const slice = one.slices[state.slice];
+    const entry = part("entry") ? Number(part("entry").value) : 0;
     const view = part("view").value;
     const picture = new Image();
     picture.src = slice.grey;
@@ -117,7 +118,7 @@
     pen.imageSmoothingEnabled = true;
     pen.imageSmoothingQuality = "high";
     pen.drawImage(picture, 0, 0, canvas.width, canvas.height);
-    const map = unpack(slice.map, one.rows * one.columns);
+    const map = unpack(slice.maps[entry], one.rows * one.columns);
     const opacity = Number(part("opacity").value) / 100;
     if (view === "outlines") {
       pen.globalAlpha = opacity;
@@ -128,11 +129,13 @@
     key(map, view);
     const where = `${one.plane} ${slice.index} of ${one.count}`;
     part("place").textContent = where;
-    canvas.setAttribute("aria-label", `${one.id}, ${where}, ${part("view").selectedOptions[0].textContent}`);
+    part("note").textContent = one.notes[entry];
+    const said = [one.id, one.entries[entry], where, part("view").selectedOptions[0].textContent];
+    canvas.setAttribute("aria-label", said.filter(Boolean).join(", "));
     ["left", "right", "top", "bottom"].forEach((end, at) => {
       root.querySelector(`[data-end=${end}]`).textContent = one.ends[at];
     });
-    root.dataset.drawn = `${one.id} ${slice.index} ${view}`;
+    root.dataset.drawn = [one.id, slice.index, view, one.entries[entry]].filter(Boolean).join(" ");
   };
 
   const showMarks = () => {
@@ -164,7 +167,6 @@
     part("slice").max = String(one.slices.length - 1);
     part("slice").value = String(state.slice);
     part("name").textContent = one.id;
-    part("note").textContent = one.note;
     showMarks();
     return draw();
   };
@@ -200,6 +202,7 @@
   part("case").addEventListener("change", (event) => open(Number(event.target.value)));
   part("view").addEventListener("change", draw);
   part("opacity").addEventListener("input", draw);
+  if (part("entry")) part("entry").addEventListener("change", draw);
   part("slice").addEventListener("input", (event) => move(Number(event.target.value) - state.slice));
   part("marks").addEventListener("click", (event) => { if (event.target.value) mark(event.target.value); });
   part("export").addEventListener("click", save);
@@ -217,7 +220,11 @@
     });
   }
 
-  const moves = { ArrowUp: () => move(1), ArrowDown: () => move(-1), ArrowRight: () => open(state.place + 1),
+  const turn = () => {
+    const menu = part("entry");
+    if (menu) { menu.selectedIndex = (menu.selectedIndex + 1) % menu.length; draw(); }
+  };
+  const moves = { e: turn, ArrowUp: () => move(1), ArrowDown: () => move(-1), ArrowRight: () => open(state.place + 1),
     ArrowLeft: () => open(state.place - 1), j: () => open(state.place + 1), k: () => open(state.place - 1) };
   root.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;

@@ -7,6 +7,7 @@ with label first, evenly spread) and whether their pictures are halved; label ma
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,9 +46,16 @@ class BrowserCase:
     thumbnail_size: tuple[int, int]
 
     @property
+    def entries(self) -> tuple[str, ...]:
+        """Names of the entries that predicted it; a single one has none."""
+        return tuple(self.content["entries"])
+
+    @property
     def size(self) -> int:
         """About how many bytes it adds to a page."""
-        return len(self.thumbnail) + sum(len(one["grey"]) + len(one["map"]) for one in self.content["slices"])
+        return len(self.thumbnail) + sum(
+            len(one["grey"]) + sum(map(len, one["maps"])) for one in self.content["slices"]
+        )
 
 
 def bytes_a_case(cases: int) -> int:
@@ -55,19 +63,23 @@ def bytes_a_case(cases: int) -> int:
     return min(CASE_BYTES, PAGE_BYTES // max(1, cases))
 
 
-def browser_case(overlay: Overlay, most_bytes: int) -> BrowserCase:
+def browser_case(overlays: Sequence[Overlay], most_bytes: int, entries: Sequence[str] = ("",)) -> BrowserCase:
     """Cut a case into the slices that the page shows.
 
     Args:
-        overlay: the case with its reference; its caption is the note.
+        overlays: the case with its reference, once for each entry that predicted it; their captions are the notes.
         most_bytes: about how large it may become.
+        entries: names of the entries, in the order of the overlays.
     """
-    predicted = overlay.scored(overlay.predicted)
+    overlay = overlays[0]
+    predictions = [one.scored(one.predicted) for one in overlays]
+    predicted = predictions[0]
     reference = np.zeros_like(predicted) if overlay.reference is None else overlay.scored(overlay.reference)
     plane = _plane(overlay)
     across, column, row, ends = PLANES[plane]
     grey = as_grey(overlay.image)
-    codes = _codes(reference, predicted, overlay)
+    coded = [_codes(reference, one, overlay) for one in predictions]
+    codes = coded[0] if len(coded) == 1 else np.maximum.reduce(coded)
     box = _box(grey, codes, across)
     shape = hung(grey, across, 0, box).shape
     weight = shape[0] * shape[1] * _BYTES_A_PIXEL
@@ -81,9 +93,9 @@ def browser_case(overlay: Overlay, most_bytes: int) -> BrowserCase:
         one: dict[str, Any] = {
             "index": index + 1,
             "grey": data_url(_fewer_levels(_halved(picture) if halved else picture)),
-            "map": runs(hung(codes, across, index, box)),
+            "maps": [runs(hung(one, across, index, box)) for one in coded],
         }
-        left -= len(one["grey"]) + len(one["map"])
+        left -= len(one["grey"]) + sum(map(len, one["maps"]))
         if slices and left < 0:
             break
         slices.append(one)
@@ -92,7 +104,8 @@ def browser_case(overlay: Overlay, most_bytes: int) -> BrowserCase:
     spacing = overlay.spacing_mm
     content = {
         "id": overlay.case,
-        "note": overlay.caption,
+        "entries": list(entries),
+        "notes": [one.caption for one in overlays],
         "plane": plane,
         "ends": ends,
         "count": int(overlay.image.shape[across]),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from neuraxis.evaluation.marks import FORMAT, MARKS
 from neuraxis.report.browser.slices import BrowserCase
-from neuraxis.report.markup import Markup, tag
+from neuraxis.report.markup import Markup, join, tag
 from neuraxis.report.page import Section
 
 VIEWS = {
@@ -23,24 +23,30 @@ KEYS = {
     "D O R P I": "what is shown",
     "G C B": "mark good, check, bad",
     "U": "no mark",
+    "E": "next entry",
 }
 ID = "browse"
 
 
-def browser_section(cases: Sequence[BrowserCase], title: str, left_out: int = 0) -> Section | None:
+def browser_section(
+    cases: Sequence[BrowserCase], title: str, left_out: int = 0, order: str = "the worst first"
+) -> Section | None:
     """Return the section; None without cases.
 
     Args:
-        cases: in the order in which they are gone through, the worst first.
+        cases: in the order in which they are gone through.
         title: of the report; the exported marks bear it.
         left_out: cases that the page has no room for; the section says so.
+        order: in words.
     """
     if not cases:
         return None
-    more = f" {left_out} further cases, with better scores, are in the table alone." if left_out else ""
-    lead = (
-        "Every case slice by slice, the worst first. Marks stay in this browser; exported, they leave the bad cases "
-        f"out of a later evaluation: neuraxis evaluate --exclude marks.json.{more}"
+    more = f" {left_out} further cases are in the table alone." if left_out else ""
+    lead = join(
+        f"Every case slice by slice, {order}. Marks stay in this browser; exported, they leave the bad cases out of a "
+        "later evaluation: ",
+        tag("code", "--exclude marks.json"),
+        f".{more}",
     )
     data = {"format": FORMAT, "title": title, "cases": [case.content for case in cases]}
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c").replace("&", "\\u0026")
@@ -53,7 +59,7 @@ def browser_section(cases: Sequence[BrowserCase], title: str, left_out: int = 0)
     body = tag(
         "div",
         _bar(cases),
-        tag("div", stage, _side(), class_="browser-body"),
+        tag("div", stage, _side(len(cases[0].entries) > 1), class_="browser-body"),
         tag("script", Markup(text), type="application/json", data_cases=True),
         class_="browser",
         data_browser=True,
@@ -88,9 +94,13 @@ def thumbnail(cases: Sequence[BrowserCase], id: str) -> Markup:
 def _bar(cases: Sequence[BrowserCase]) -> Markup:
     options = (tag("option", f"{case.id}: {case.note}", value=place) for place, case in enumerate(cases))
     views = (tag("option", name, value=view) for view, name in VIEWS.items())
+    entries = (tag("option", name, value=place) for place, name in enumerate(cases[0].entries))
     return tag(
         "div",
         tag("label", tag("span", "Case"), tag("select", *options, data_case=True)),
+        tag("label", tag("span", "Entry"), tag("select", *entries, data_entry=True))
+        if len(cases[0].entries) > 1
+        else None,
         tag("label", tag("span", "Show"), tag("select", *views, data_view=True)),
         tag("label", tag("span", "Slice"), tag("input", type="range", min=0, max=0, value=0, data_slice=True)),
         tag("label", tag("span", "Opacity"), tag("input", type="range", min=0, max=100, value=60, data_opacity=True)),
@@ -98,12 +108,13 @@ def _bar(cases: Sequence[BrowserCase]) -> Markup:
     )
 
 
-def _side() -> Markup:
+def _side(several: bool) -> Markup:
     marks = (
         tag("button", mark.capitalize(), type="button", value=mark, aria_pressed="false", class_=f"mark-{mark}")
         for mark in MARKS
     )
-    keys = (tag("div", tag("dt", key), tag("dd", what)) for key, what in KEYS.items())
+    shown = {key: what for key, what in KEYS.items() if several or key != "E"}
+    keys = (tag("div", tag("dt", key), tag("dd", what)) for key, what in shown.items())
     chosen = tag("input", type="file", accept="application/json,.json", data_read=True)
     return tag(
         "div",

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from neuraxis.evaluation.comparison.paired import better
 from neuraxis.evaluation.comparison.side_by_side import ALL, Contrast, Entry, SideBySide, Standing
 from neuraxis.evaluation.statistics import MIN_PATIENTS, Summary
+from neuraxis.report.browser.slices import BrowserCase
+from neuraxis.report.browser.view import browser_section, thumbnail, thumbnails
 from neuraxis.report.markup import Markup, join, tag
 from neuraxis.report.overlay_view import overlay_view
 from neuraxis.report.overlays import Overlay
@@ -30,6 +32,8 @@ from neuraxis.report.plots import difference_plot, strip_plot
 from neuraxis.report.score_tables import interval_text, shown_metrics, term, tile
 
 MOST_TILES, MOST_ROWS, SHORT = 8, 12, 23
+CASES_LEAD = "Those in which the entries differ most come first. Press a heading to sort; undefined values stay last."
+BROWSER_ORDER = "those in which the entries differ most first"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +45,16 @@ class ComparisonReport:
         found: the comparison.
         overlays: cases to show, one for each entry.
         facts: paths, versions, times.
+        browser: cases to go through slice by slice.
+        browser_left_out: number of cases for which the browser has no room.
     """
 
     title: str
     found: SideBySide
     overlays: Sequence[Overlay] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
+    browser: tuple[BrowserCase, ...] = ()
+    browser_left_out: int = 0
 
 
 def comparison_html(content: ComparisonReport) -> str:
@@ -60,7 +68,8 @@ def comparison_html(content: ComparisonReport) -> str:
         _cost(found.entries),
         _distributions(found),
         _differences(found),
-        Section("cases", "Cases", _case_table(found), "Press a heading to sort; undefined values stay last."),
+        Section("cases", "Cases", _case_table(found, content.browser), CASES_LEAD),
+        browser_section(content.browser, content.title, content.browser_left_out, BROWSER_ORDER),
         _pictures(content.overlays),
         Section("facts", "Facts", facts_list(content.facts)) if content.facts else None,
         Section("notes", "Notes", bullets(found.notes)),
@@ -113,9 +122,20 @@ def _summary(found: SideBySide) -> Markup:
                 _summary_row(entry, metric, structure, standings.get((metric, entry.label)) if whole else None)
                 for entry in found.entries
             ]
-    names = ("n", "Mean", "95 % CI", "SD", "Median", "Mean rank", "First in (%)")
+    names = ("n", "Mean", "95 % CI", "SD", "Median", "Mean rank", "First in (%)", "Rank, 95 %")
     columns = (Column("Entry"), *(Column(name, numeric=True) for name in names))
-    return grouped_table(columns, groups, "Scores of each entry; the interval is that of the mean")
+    table = grouped_table(columns, groups, "Scores of each entry; the interval is that of the mean")
+    return join(table, _stability(found.standings))
+
+
+def _stability(standings: Iterable[Standing]) -> Markup | None:
+    """Say how far each ranking would be the same with other patients; None where there is no ranking."""
+    taus = {term(one.metric).name: one.stability for one in standings if math.isfinite(one.stability)}
+    if not taus:
+        return None
+    told = ", ".join(f"{name} {number(tau, 2)}" for name, tau in taus.items() if name)
+    said = "How stable each ranking is (Kendall's tau with those of resampled patients; 1: always the same): "
+    return tag("details", tag("summary", "Stability of the rankings"), tag("p", said, told, "."))
 
 
 def _summary_row(entry: Entry, metric: str, structure: str, standing: Standing | None) -> tuple[Cell, ...]:
@@ -123,8 +143,11 @@ def _summary_row(entry: Entry, metric: str, structure: str, standing: Standing |
     decimals = max(term(metric).decimals, 2)
     rank = number(standing.mean_rank, 2) if standing else UNDEFINED
     share = number(100 * standing.first_share, 0) if standing else UNDEFINED
+    ranks = UNDEFINED
+    if standing and math.isfinite(standing.rank_low):
+        ranks = f"{standing.rank_low:.0f} to {standing.rank_high:.0f}"
     mean, sd, median = (number(value, decimals) for value in (found.mean, found.sd, found.median))
-    return entry.label, str(found.n), mean, interval_text(found, decimals) or UNDEFINED, sd, median, rank, share
+    return entry.label, str(found.n), mean, interval_text(found, decimals) or UNDEFINED, sd, median, rank, share, ranks
 
 
 def _summary_of(entry: Entry, metric: str, structure: str) -> Summary:
@@ -147,9 +170,11 @@ def _cost(entries: Sequence[Entry]) -> Section | None:
     known = {name: cells for name, cells in values.items() if any(cell is not None for cell in cells)}
     if not known:
         return None
-    columns = (Column("Entry"), *(Column(name, numeric=True) for name in known))
+    metric = shown_metrics(entries[0].scores)[0]
+    columns = (Column("Entry"), Column(term(metric).title, True), *(Column(name, numeric=True) for name in known))
     rows = [
-        (entry.label, *(cells[place] or UNDEFINED for cells in known.values())) for place, entry in enumerate(entries)
+        (entry.label, number(entry.scores.mean(metric)), *(cells[place] or UNDEFINED for cells in known.values()))
+        for place, entry in enumerate(entries)
     ]
     lead = (
         "Counted from the layers on the card: all networks of a bundle, and of a run the one that predicts a held-out "
@@ -212,25 +237,31 @@ def _contrast_row(one: Contrast) -> tuple[Cell, ...]:
             one.p_holm, found.p, found.rank_biserial, found.cohens_d, sides, one.winner or UNDEFINED)  # fmt: skip
 
 
-def _case_table(found: SideBySide) -> Markup:
+def _case_table(found: SideBySide, pictures: Sequence[BrowserCase] = ()) -> Markup:
     """Return every value of every case, the entries side by side; the first metric is shown at once."""
     shown = shown_columns(found)
     metrics = [*shown, *(name for name in found.metrics if name not in shown)]
     has_sites = any(row.site for row, _ in found.rows())
-    columns = [Column("Case"), *([Column("Site", choice=True)] if has_sites else []), Column("Structure", choice=True)]
-    columns.append(Column(f"Spread of {term(metrics[0]).name}", True, 3, help="largest less smallest of the entries"))
+    columns = [Column("Case"), *([Column("Mark", help="of the browser of slices")] if pictures else [])]
+    columns += [*([Column("Site", choice=True)] if has_sites else []), Column("Structure", choice=True)]
+    said = "largest less smallest of the entries"
+    columns.append(Column(f"Spread of {term(metrics[0]).name}", True, 3, help=said, order="descending"))
     for place, metric in enumerate(metrics):
         form = term(metric)
         columns += [
             Column(f"{form.title}: {entry.label}", True, form.decimals, extra=place > 0) for entry in found.entries
         ]
-    rows: list[tuple[Cell, ...]] = []
+    rows: list[tuple[float, tuple[Cell, ...]]] = []
     for row, each in found.rows():
         first = [value for one in each if math.isfinite(value := one.values[metrics[0]])]
-        names = (row.case, row.site, row.structure) if has_sites else (row.case, row.structure)
+        name = thumbnail(pictures, row.case) if pictures else row.case
+        mark = (tag("span", "", data_mark_of=row.case),) if pictures else ()
+        names = (name, *mark, row.site, row.structure) if has_sites else (name, *mark, row.structure)
         spread = max(first) - min(first) if len(first) > 1 else math.nan
-        rows.append((*names, spread, *(one.values[metric] for metric in metrics for one in each)))
-    return table(columns, rows, "Scores of every case, entries side by side")
+        rows.append((spread, (*names, spread, *(one.values[metric] for metric in metrics for one in each))))
+    rows.sort(key=lambda row: (math.isnan(row[0]), -row[0]))
+    drawn = table(columns, [row for _, row in rows], "Scores of every case, entries side by side")
+    return join(thumbnails(pictures) if pictures else None, drawn)
 
 
 def _pictures(overlays: Sequence[Overlay]) -> Section | None:
