@@ -188,6 +188,12 @@ def evaluate(
             stage.advance(note=scored[0].case)
     if all(row.patient == row.case for row in rows):
         notes = (*notes, "Each case counts as its own patient.")
+    if not any(row.counts and row.counts.reference for row in rows):
+        both = "" if any(row.counts and row.counts.predicted for row in rows) else ", nor does any prediction"
+        notes = (
+            f"No reference holds any structure{both}: there is nothing to find, so most scores say nothing.",
+            *notes,
+        )
     return Scores.of(rows, options.selected_on_these_cases, notes, options.rules, options.exclude)
 
 

@@ -269,7 +269,11 @@ def _selected(run: Path) -> bool:
 
 def _derived(notes: Sequence[str]) -> list[str]:
     """Return of an evaluation's notes those that are not written anew from its rows."""
-    return [note for note in notes if note.startswith(("The structures are", "Regions: ", "Each case counts as"))]
+    return [
+        note
+        for note in notes
+        if note.startswith(("The structures are", "Regions: ", "Each case counts as", "No reference holds"))
+    ]
 
 
 def whether_trained(name: str, bundle: ModelBundle, dataset: Dataset | Path, cases: Sequence[str]) -> str:
