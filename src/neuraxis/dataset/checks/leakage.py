@@ -18,7 +18,7 @@ from neuraxis.dataset.dataset import Dataset
 log = logging.getLogger("neuraxis")
 LEAKS = frozenset({"copied_scan", "equal_scans", "shared_patient"})
 ALLOW = "--allow-leak trains all the same"
-SAME_VISIT = 0.98  # the correlation above which two visits of one patient are taken for one scan
+SAME_VISIT = 0.995  # the correlation above which two visits of one patient are taken for one scan
 _SHOWN = 3
 
 
