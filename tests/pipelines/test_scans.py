@@ -175,7 +175,7 @@ def test_the_volumes_of_a_4d_file_are_the_channels(tmp_path):
 
 
 def test_a_folder_without_scans_is_refused(files):
-    with pytest.raises(DataError, match=r"holds no .nii.gz or .nii file. The model needs one scan a case: MRI"):
+    with pytest.raises(DataError, match=r"holds no scan that is known.*The model needs one scan a case: MRI"):
         find_cases([files("notes.txt")], ONE)
 
 

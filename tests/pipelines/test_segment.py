@@ -262,7 +262,7 @@ def test_a_model_that_is_not_there_is_refused(tmp_path):
 
 def test_an_empty_folder_is_refused(model, tmp_path):
     (tmp_path / "in").mkdir()
-    with pytest.raises(DataError, match=r"holds no .nii.gz or .nii file"):
+    with pytest.raises(DataError, match="holds no scan that is known"):
         segment(tmp_path / "in", model, tmp_path / "out")
 
 

@@ -101,6 +101,14 @@ def test_pairs_name_folders_and_series(tmp_path: Path) -> None:
         order.case.read_images()
 
 
+def test_pictures_beside_the_slices_are_left_aside(tmp_path: Path) -> None:
+    series = a_series(tmp_path / "study" / "a", "head", 2)
+    for place in (tmp_path / "study" / "preview.jpg", series / "logo.png"):
+        place.write_bytes(b"no picture")
+    assert found([tmp_path / "study"], ("MRI",)) == {"study": ["2-head"]}
+    assert found([series], ("MRI",)) == {"a": ["2-head"]}
+
+
 def test_every_study_of_a_folder_is_a_case(tmp_path: Path) -> None:
     for name in ("ab", "abc"):
         a_series(tmp_path / "all" / name / "x", "FLAIR", 1, study=name)

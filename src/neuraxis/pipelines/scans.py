@@ -116,23 +116,28 @@ def _orders_of_folder(folder: Path, channels: tuple[str, ...]) -> list[Order]:
     files = _scans_in(folder)
     if (folder / "dataset_description.json").is_file():  # BIDS: scans of other contrasts are meant for other models
         files = [file for file in files if _by_name(file, channels)] or files
+    inner = sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith("."))
+    if _is_study(folder, [*files, *(file for place in inner for file in _scans_in(place))]):
+        return _orders_of_studies(folder, channels)
     if files:
         return _orders_of_files(files, channels, folder)
-    inner = sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith("."))
     dataset = [place.name for place in inner if place.name in ("imagesTr", "imagesTs", "labelsTr")]
     if dataset or (folder / "dataset.json").exists():
         raise DataError(f"{folder}: is a whole dataset. Name the folder with the scans, such as {folder / 'imagesTs'}.")
     found = {place: _orders_of_files(_scans_in(place), channels, place) for place in inner if _scans_in(place)}
-    if not found and dicom.is_part(folder):
-        return _orders_of_studies(folder, channels)
     if not found:
-        raise DataError(f"{folder}: holds no .nii.gz or .nii file. {_needs(channels)}")
+        raise DataError(f"{folder}: holds no scan that is known, such as .nii.gz. {_needs(channels)}")
     ids = [order.id for orders in found.values() for order in orders]
     return [
         order if ids.count(order.id) == 1 else _renamed(order, f"{place.name}_{order.id}")
         for place, orders in found.items()
         for order in orders
     ]
+
+
+def _is_study(folder: Path, scans: Sequence[Path]) -> bool:
+    """Tell whether a folder is one of DICOM; pictures beside its slices are not what is meant."""
+    return all(any_format.is_picture(scan) for scan in scans) and dicom.is_part(folder)
 
 
 def _orders_of_studies(folder: Path, channels: tuple[str, ...]) -> list[Order]:
