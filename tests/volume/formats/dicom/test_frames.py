@@ -8,6 +8,7 @@ import numpy as np
 import pydicom
 from pydicom import uid
 
+from neuraxis.pipelines.scans import find_cases
 from neuraxis.volume.formats import any_format
 from neuraxis.volume.formats.dicom.segmentation.writing import Segment, Source, write_segmentation
 from neuraxis.volume.formats.dicom.series_writing import SeriesOptions, write_series
@@ -81,3 +82,12 @@ def test_a_segmentation_lies_on_the_frames_of_an_enhanced_file(tmp_path: Path) -
     assert np.array_equal(any_format.read_label(path, tmp_path / "mr.dcm").array, labels.array)
     (source,) = pydicom.dcmread(path).ReferencedSeriesSequence[0].ReferencedInstanceSequence
     assert source.ReferencedSOPInstanceUID == pydicom.dcmread(tmp_path / "mr.dcm").SOPInstanceUID
+
+
+def test_an_enhanced_file_is_a_study_by_itself(tmp_path: Path) -> None:
+    array = enhanced(tmp_path / "mr.dcm", list(range(12)))
+    for scan in (tmp_path / "mr.dcm", f"MRI={tmp_path / 'mr.dcm'}"):
+        (order,) = find_cases([scan], ("MRI",))
+        assert order.id == "mr"
+        assert order.case is not None
+        assert np.array_equal(order.case.read_images().array, array)

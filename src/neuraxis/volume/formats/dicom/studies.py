@@ -168,7 +168,7 @@ def _words(text: str) -> set[str]:
 
 def name_of(text: str, found: Found) -> str:
     """Return what names a study's results: its folder, or a plain word where that would name the patient."""
-    shown = "" if found.identity.is_named_in(text) else text
+    shown = "" if found.identity.is_named_in(text) else text.removesuffix(".dcm")
     plain = re.sub(r"[^\w.+-]+", "_", shown).strip("._-")[:80]
     return plain if plain and plain != MASK else "scan"
 
