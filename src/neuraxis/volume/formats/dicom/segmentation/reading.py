@@ -151,7 +151,7 @@ def _segments(dataset: Any, instance: Instance) -> tuple[dict[int, str], dict[in
     told: dict[int, int] = {}
     for item in dataset.get("SegmentSequence") or ():
         number = int(item.SegmentNumber)
-        label = instance.identity.mask(str(item.get("SegmentLabel", "") or f"segment {number}").strip())
+        label = instance.identity.mask_words(str(item.get("SegmentLabel", "") or f"segment {number}").strip())
         if number == 0 and label.casefold() == "background":
             continue
         if not 0 <= number <= _MAX_SEGMENTS or number in names:
