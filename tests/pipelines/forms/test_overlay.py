@@ -65,6 +65,22 @@ def test_a_scan_of_another_grid_is_refused(tmp_path: Path) -> None:
         draw(Export("case", export.volume, export.structures, other))
 
 
+def test_of_a_series_the_mean_or_the_named_volume_lies_below(tmp_path: Path) -> None:
+    file = scan(tmp_path)
+    volume = file.read()
+    series = np.concatenate([volume.array, volume.array[..., ::-1]])
+    nifti.write(tmp_path / "series.nii.gz", volume.with_array(series))
+    export = labelled(file)
+    one, other, mean = (
+        draw(Export("case", export.volume, export.structures, ImageFile(tmp_path / "series.nii.gz", index)))
+        for index in (0, 1, "mean")
+    )
+    np.testing.assert_array_equal(one, draw(export))
+    assert (other != one).any()
+    assert mean.shape == one.shape
+    assert mean[60:-40].std() < one[60:-40].std()
+
+
 def test_convert_draws_a_label_map_on_its_scan_and_a_scan_alone(tmp_path: Path) -> None:
     file = scan(tmp_path)
     nifti.write(tmp_path / "seg.nii.gz", labelled(file).volume)

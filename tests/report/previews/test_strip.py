@@ -76,6 +76,13 @@ def test_a_wide_strip_is_kept_within_its_width() -> None:
     assert new_painter().tiled(tiles, (9, 1), WORDS).shape[1] <= 1200
 
 
+def test_the_key_names_what_fits_below_the_pictures_but_at_least_a_few() -> None:
+    painter = StripPainter(structures_of(Labels(names={f"structure {number}": number for number in range(1, 31)})))
+    assert len(painter._keys_for(100)) == 8
+    assert 8 < len(painter._keys_for(1200)) < 30
+    assert len(painter._keys_for(10_000)) == 30
+
+
 def test_tiles_lie_at_their_places() -> None:
     full = np.full((20, 10), 2)
     pixels = new_painter().tiled({(0, 0): panel(), (1, 1): panel(full)}, (1, 1), WORDS).astype(int)

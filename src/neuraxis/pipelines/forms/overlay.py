@@ -56,7 +56,7 @@ def draw(export: Export) -> np.ndarray:
 def _grey(export: Export) -> np.ndarray:
     """Return what lies below the labels, uint8 (X, Y, Z): the scan, the image itself, or nothing."""
     if export.structures is None:
-        return as_grey(export.volume.array[:3].mean(axis=0) if export.volume.channels == 3 else export.volume.array[0])
+        return as_grey(export.volume.array.mean(axis=0))
     if export.scan is None:
         return np.zeros(export.volume.grid.shape, np.uint8)
     scan = export.scan.read()
@@ -65,8 +65,8 @@ def _grey(export: Export) -> np.ndarray:
             f"{export.name}: the label map and the scan do not share a grid: {export.volume.grid.describe()} against "
             f"{scan.grid.describe()}. Name the scan that it was drawn on."
         )
-    channel = scan.array[:3].mean(axis=0) if scan.channels == 3 else scan.array[export.scan.index or 0]
-    return as_grey(channel)
+    one = scan.channels == 1 or export.scan.index is not None
+    return as_grey(export.scan.pick(scan) if one else scan.array.mean(axis=0))
 
 
 def _plane(shape: tuple[int, ...], spacing_mm: tuple[float, ...]) -> str:

@@ -22,7 +22,7 @@ from neuraxis.report.overlays import chamfered, outline
 
 IGNORED_COLOUR, GROUND, TEXT, QUIET, FRAME = "#5b6470", "#121518", "#e7eaed", "#9ca7b2", "#d55e00"
 PANEL_PIXELS, MOST_WIDE, MARGIN, GAP, FILL, FINER = 320, 1200, 14, 8, 0.35, 2
-MOST_KEYS = 8
+FEW_KEYS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +127,7 @@ class StripPainter:
     def _sheet(self, width: int, height: int, words: Words) -> tuple[Any, Any, int]:
         """Return an empty sheet with its words and the key to the colours, its pen, and the first row for pictures."""
         texts = [(words.heading, 16, TEXT), (words.about, 13, QUIET)]
-        keys = self._keys[:MOST_KEYS]
+        keys = self._keys_for(width)
         key_width = sum(30 + _width(name, 13) for name, _ in keys)
         inner = max(width, key_width, *(_width(text, size) for text, size, _ in texts))
         inner = min(inner, max(width, MOST_WIDE - 2 * MARGIN))
@@ -141,6 +141,11 @@ class StripPainter:
             pen.text((left + 17, top), name, fill=QUIET, font=_font(13))
             left += 30 + _width(name, 13)
         return sheet, pen, MARGIN + 50
+
+    def _keys_for(self, width: int) -> list[tuple[str, str]]:
+        """Return the key to the colours as far as it fits below pictures of a width, but at least a few of it."""
+        ends = np.cumsum([30 + _width(name, 13) for name, _ in self._keys])
+        return self._keys[: max(FEW_KEYS, int((ends <= width).sum()))]
 
     def _panel(self, panel: Panel, size_mm: tuple[float, float], scale: float) -> Any:
         """Draw one picture twice as large as needed, so that its lines are smooth, and shrink it."""
