@@ -15,6 +15,7 @@ from neuraxis.dataset.opening import Opening
 from neuraxis.dataset.prediction import Prediction
 from neuraxis.errors import DataError, UnknownName, UsageError
 from neuraxis.pipelines.forms.convert import ConvertOptions, convert
+from neuraxis.pipelines.segment import segment
 from neuraxis.volume.grid import Grid
 from neuraxis.volume.volume import Volume
 
@@ -92,6 +93,17 @@ def test_nifti_keeps_every_voxel_and_the_grid(label_map: Path, tmp_path: Path) -
 def test_names_come_from_the_dataset_around_a_label_map(toy_dataset: Path, tmp_path: Path) -> None:
     convert(toy_dataset / "labelsTr" / "toy_00.nii.gz", tmp_path / "toy.glb", "glb")
     assert set(trimesh.load(tmp_path / "toy.glb").geometry) == {"ball", "shell"}
+
+
+def test_a_folder_that_segment_wrote_is_converted_without_its_probabilities(
+    threshold, options, label_map: Path, tmp_path: Path
+) -> None:
+    segment(
+        label_map, threshold(rim=0.5, core=3.0), tmp_path / "found", options(probabilities=True, forms=("overlay",))
+    )
+    (result,) = convert(tmp_path / "found", tmp_path / "models", "glb")
+    assert set(trimesh.load(result.path).geometry) == {"rim", "core"}
+    assert len(convert(tmp_path / "found", tmp_path / "nrrd", "nrrd")) == 2
 
 
 def test_label_maps_become_bids_derivatives(toy_dataset: Path, tmp_path: Path) -> None:

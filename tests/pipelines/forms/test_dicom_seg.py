@@ -28,9 +28,7 @@ def series(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_a_series_is_segmented_onto_its_own_slices(threshold, options, series: Path, tmp_path: Path) -> None:
-    (result,) = segment(
-        f"MRI={series}", threshold(edema=4.0, core=8.0), tmp_path / "out", options(forms=("dicom-seg",))
-    )
+    (result,) = segment(series, threshold(edema=4.0, core=8.0), tmp_path / "out", options(forms=("dicom-seg",)))
     assert result.error is None
     (path,) = result.more
     seg = pydicom.dcmread(path)

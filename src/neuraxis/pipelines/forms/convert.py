@@ -103,7 +103,7 @@ def convert(
     scan = ImageFile(options.scan) if options.scan else None
     items = items_of_dataset(dataset) if dataset else items_of_files(source, options.opening, scan)
     if opened is None or opened.takes == "labels":
-        items = [item for item in items if not item.is_image] or items
+        items = _label_maps(items)
     if opened is None:
         places, write = _into_bids(items, into, options.overwrite)
     else:
@@ -115,6 +115,13 @@ def convert(
             results.append(_tried(item, place, write))
             stage.advance(note=item.name)
     return tuple(results)
+
+
+def _label_maps(items: list[Item]) -> list[Item]:
+    """Leave out what is known to be no label map: images among segmentations, and probabilities beside one."""
+    names = {item.name for item in items}
+    left = [item for item in items if not (item.name.endswith("_prob") and item.name.removesuffix("_prob") in names)]
+    return [item for item in left if not item.is_image] or left
 
 
 def _one_prediction(source: Prediction, into: Path, form: str, options: ConvertOptions) -> ConvertResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from neuraxis.registry import need
 from neuraxis.volume.formats import any_format
 from neuraxis.volume.formats.dicom import dicom
 from neuraxis.volume.formats.format import Segment
+
+_LOOKED_AT = 8
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,8 @@ class Item:
 
 
 def as_dataset(source: Path, opening: Opening) -> Dataset | None:
-    """Open a folder as a dataset where it is one, or is said to be."""
-    if opening.layout == "auto" and not (source.is_dir() and recognising(source)):
+    """Open a folder as a dataset where it is one, or is said to be; results of `segment` are none."""
+    if opening.layout == "auto" and not (source.is_dir() and not _holds_results(source) and recognising(source)):
         return None
     return open_place(Place(source, opening))
 
@@ -104,8 +107,11 @@ def items_of_files(source: Path, opening: Opening = PLAIN_OPENING, scan: ImageFi
         return _items_of_dicom(source, opening, scan)
     if not source.is_dir():
         return [Item(source, any_format.stem(source), _known(source, opening), None, scan)]
-    inside = (path for path in sorted(source.rglob("*")) if path.is_file() and any_format.is_scan(path))
-    found = [path for path in inside if not any(part.startswith(".") for part in path.relative_to(source).parts)]
+    folders: dict[Path, list[Path]] = {}
+    for path in source.rglob("*"):
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(source).parts):
+            folders.setdefault(path.parent, []).append(path)
+    found = sorted(path for files in folders.values() for path in any_format.scans_among(files))
     if not found:
         endings = ", ".join(any_format.known_endings())
         raise DataError(f"{source}: holds no scan that is known ({endings}). Name a folder of scans.")
@@ -160,6 +166,10 @@ def _described(path: Path) -> tuple[Segment, ...]:
     except DataError:  # reading it tells the user why
         return ()
     return found if len({segment.layer for segment in found}) == 1 else ()
+
+
+def _holds_results(folder: Path) -> bool:
+    return any(_sidecar(path) for path in islice(sorted(folder.glob("*.json")), _LOOKED_AT))
 
 
 def _sidecar(path: Path) -> dict[str, Any]:
