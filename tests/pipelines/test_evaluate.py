@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from neuraxis.dataset.labels import Labels
 from neuraxis.dataset.layouts.recognise import open_dataset
@@ -15,7 +16,7 @@ from neuraxis.evaluation.rules import ScoringRules
 from neuraxis.evaluation.scores import Score, Scores
 from neuraxis.pipelines import evaluate as pipeline
 from neuraxis.pipelines.evaluate import evaluate_folders, write_report
-from neuraxis.volume.formats import nifti
+from neuraxis.volume.formats import any_format, nifti
 from neuraxis.volume.grid import Grid
 from neuraxis.volume.volume import Volume
 
@@ -143,3 +144,20 @@ def test_a_report_can_be_written_of_scores_alone(dataset: Path, predictions: Pat
     with pytest.raises(UsageError, match="exists already"):
         write_report(scores, path)
     write_report(scores, path, overwrite=True)
+
+
+def test_references_in_colours_are_scored_and_drawn_as_the_dataset_reads_them(tmp_path: Path) -> None:
+    for number, name in enumerate(("a", "b")):
+        drawn = np.zeros((24, 20, 3), np.uint8)
+        drawn[4:10, 4:10, 0], drawn[14:20, 4:16, 1] = 255, 255
+        image = np.random.default_rng(number).integers(0, 255, (24, 20)).astype(np.uint8)
+        for part, pixels in (("images", image), ("masks", drawn)):
+            (tmp_path / "data" / part).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / "data" / part / f"{name}.png")
+    dataset = open_dataset(tmp_path / "data")
+    for case in dataset.cases:
+        any_format.write(tmp_path / "found" / f"{case.id}.nii.gz", case.read_label())
+    scores = evaluate_folders(tmp_path / "found", tmp_path / "data", tmp_path / "scores")
+    assert set(scores.structures()) == {"green", "red"}
+    assert scores.mean("dice") == 1
+    assert (tmp_path / "scores" / "report.html").is_file()

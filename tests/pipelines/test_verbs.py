@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import neuraxis as nx
+from neuraxis.dataset.opening import Place
 from neuraxis.pipelines import fit as whole
 from neuraxis.pipelines import steps
 from neuraxis.pipelines.fit import FitOptions
@@ -72,8 +73,8 @@ def test_fit_takes_datasets_and_folders_and_its_options_as_keywords(toy: Path, t
     nx.fit([nx.open_dataset(toy), "other"], into="runs/a", settings={"training.steps": 5}, fold=2, budget_s=60)
     nx.fit(str(toy), into="runs/b", repeat="runs/a")
     expected = FitOptions(Path("runs/a"), settings=("training.steps=5",), fold=2, budget_s=60)
-    assert asked[0] == ([toy, Path("other")], expected, None)
-    assert asked[1] == ([toy], FitOptions(Path("runs/b"), repeat=Path("runs/a")), None)
+    assert asked[0] == ([Place(toy), Place(Path("other"))], expected, None)
+    assert asked[1] == ([Place(toy)], FitOptions(Path("runs/b"), repeat=Path("runs/a")), None)
 
 
 def test_a_dataset_that_was_changed_in_memory_is_not_silently_read_from_disk(toy: Path) -> None:

@@ -74,13 +74,14 @@ def evaluate_folders(
     more = options if isinstance(options, FolderOptions) else FolderOptions()
     if into is None and (more.raters or more.gifs):
         raise UsageError(f"--{'raters' if more.raters else 'gif'}: writes files. Name a folder with --into.")
+    references = open_references(references)
     scores = evaluate(predictions, references, progress, options)
     if into is not None:
         dataset = references if isinstance(references, Dataset) else dataset_around(Path(references))
         gifs = chosen_cases(scores, more.gifs)
         agreement = None
         if more.raters:
-            agreement = rater_agreement(scores, open_references(references), more.raters, progress)
+            agreement = rater_agreement(scores, references, more.raters, progress)
         pictures, left_out = browser_cases(scores, dataset, progress)
         report = _report(scores, Path(predictions), references, dataset)
         further = (raters_section(agreement.standings, agreement.williams),) if agreement else ()
