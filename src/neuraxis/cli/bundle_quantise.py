@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from neuraxis.cli.display import display
-from neuraxis.cli.options import SHOWN, Output, Overwrite
+from neuraxis.cli.options import AS_FOUND, SHOWN, DataChoices, Output, Overwrite
 from neuraxis.cli.printing import columns, number, show, show_json
 
 if TYPE_CHECKING:
@@ -40,7 +40,12 @@ class QuantiseChoices:
 
 
 def quantise_model(
-    model: Annotated[Path, Parameter(name="BUNDLE")], /, *, choices: QuantiseChoices, output: Output = SHOWN
+    model: Annotated[Path, Parameter(name="BUNDLE")],
+    /,
+    *,
+    choices: QuantiseChoices,
+    understood: DataChoices = AS_FOUND,
+    output: Output = SHOWN,
 ) -> int:
     """Add int8 networks to a model, which processors run about twice as fast.
 
@@ -56,13 +61,15 @@ def quantise_model(
     Args:
         model: A .nxb file or an unpacked bundle.
         choices: what it is made from.
+        understood: how the dataset's folder is understood.
         output: how it is shown.
     """
     from neuraxis.pipelines.int8.quantise import QuantiseOptions, quantise_bundle
 
     options = QuantiseOptions(choices.cases, choices.patches, choices.overwrite)
+    (place,) = understood.places([choices.data])
     with display(output) as progress:
-        opened = quantise_bundle(model, choices.data, choices.into, options, progress)
+        opened = quantise_bundle(model, place, choices.into, options, progress)
     if output.json:
         show_json({"path": opened.path, "name": opened.name, "hash": opened.hash, "int8": opened.card["int8"]})
     else:

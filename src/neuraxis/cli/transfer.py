@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from neuraxis.cli.display import display
-from neuraxis.cli.options import SHOWN, Device, Output, RecipeName, Settings
+from neuraxis.cli.options import AS_FOUND, SHOWN, DataChoices, Device, Output, RecipeName, Settings
 from neuraxis.cli.printing import columns, number, show, show_json
 from neuraxis.errors import UsageError
 
@@ -41,6 +41,7 @@ class TransferChoices:
 def transfer(
     *datasets: Annotated[Path, Parameter(name="DATASET", required=True)],
     choices: TransferChoices,
+    data: DataChoices = AS_FOUND,
     output: Output = SHOWN,
 ) -> int:
     """Train with a model and from scratch on more and more cases, and compare.
@@ -57,6 +58,7 @@ def transfer(
     Args:
         datasets: Folders of labelled scans; several are joined.
         choices: what is asked for.
+        data: how folders are understood.
         output: how it is shown.
     """
     from neuraxis.pipelines.transfer.transfer import REPORT, TransferOptions
@@ -73,7 +75,7 @@ def transfer(
         device=choices.device,
     )
     with display(output) as progress:
-        found = train_shares(datasets, options, progress)
+        found = train_shares(data.places(datasets), options, progress)
     if output.json:
         show_json({"into": choices.into, "rows": [*found.rows()], "notes": found.notes()})
     else:
