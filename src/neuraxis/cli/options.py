@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -110,7 +110,13 @@ class DataChoices:
         Path | None,
         Parameter(help="Names of the labels: ITK-SNAP, FreeSurfer, TSV, CSV or JSON.", show_default=False),
     ] = None
-    volume: Annotated[str, Parameter(help="Of 4D images such as BOLD: mean, or the number of one, from 0 on.")] = "mean"
+    volume: Annotated[
+        str,
+        Parameter(
+            help="Of 4D images: mean, or the number of one, from 0 on. [default: of BIDS series the mean]",
+            show_default=False,
+        ),
+    ] = ""
 
     def places(self, datasets: Iterable[Path]) -> tuple[Place, ...]:
         """Return where datasets lie and how they are understood.
@@ -120,10 +126,11 @@ class DataChoices:
         """
         from neuraxis.dataset.opening import Opening, Place
 
-        if self.volume != "mean" and not self.volume.isdigit():
+        if self.volume not in ("", "mean") and not self.volume.isdigit():
             raise UsageError(f"--volume {self.volume}: needed is mean, or a number from 0 on.")
-        number = int(self.volume) if self.volume.isdigit() else "mean"
-        opening = Opening(self.layout, self.subject, self.label_table, number if isinstance(number, int) else "mean")
+        number: int | Literal["mean"] | None = "mean" if self.volume else None
+        number = int(self.volume) if self.volume.isdigit() else number
+        opening = Opening(self.layout, self.subject, self.label_table, number)
         return tuple(Place(path, opening) for path in datasets)
 
 

@@ -19,7 +19,8 @@ class Opening:
         layout: name of the layout, or "auto" to have it recognised.
         subject: regular expression whose one group finds the patient in a case's name; empty: as the layout does.
         label_table: file with the names of the labels; None: as the layout does.
-        volume: of images that hold several where one is needed: the number of one, from 0 on, or the "mean" of all.
+        volume: of images that hold several where one is needed: the number of one, from 0 on, or the "mean" of all;
+            None: the mean of BIDS series, while others are refused.
 
     Raises:
         UsageError: the expression is none, or has not one group.
@@ -28,7 +29,7 @@ class Opening:
     layout: str = "auto"
     subject: str = ""
     label_table: Path | None = None
-    volume: int | Literal["mean"] = "mean"
+    volume: int | Literal["mean"] | None = None
 
     def __post_init__(self) -> None:
         if not self.subject:

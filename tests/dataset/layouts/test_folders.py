@@ -161,3 +161,16 @@ def test_segments_that_overlap_are_painted(tmp_path: Path) -> None:
     dataset = open_dataset(tmp_path)
     assert dataset.labels.names == {"background": 0, "whole": 1, "core": 2}
     assert dataset.cases[0].read_label().array[0, :, 0, 0].tolist() == [1, 2]
+
+
+def test_one_volume_of_a_series_is_taken_when_told(tmp_path: Path) -> None:
+    series = np.arange(72).reshape(3, 2, 3, 4).astype("i2")
+    label(tmp_path, "labels/a.nii.gz", "labels/b.nii.gz")
+    put(tmp_path, "images/b.nii.gz")
+    any_format.write(tmp_path / "images" / "a.nii.gz", Volume(series, Grid((2, 3, 4), np.eye(4))))
+    with pytest.raises(DataError, match="is 4D with 3 volumes"):
+        open_dataset(tmp_path).case("a").read_images()
+    for volume, expected in ((2, series[2]), ("mean", series[1])):
+        dataset = open_dataset(tmp_path, volume=volume)
+        np.testing.assert_array_equal(dataset.case("a").read_images().array[0], expected)
+        np.testing.assert_array_equal(dataset.case("b").read_images().array[0], SCAN)

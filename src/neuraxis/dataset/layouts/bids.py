@@ -166,7 +166,8 @@ def _short(channels: Sequence[str]) -> dict[str, str]:
 
 
 def _image(name: BidsName, opening: Opening) -> ImageFile:
-    return ImageFile(name.path, opening.volume if name.image.casefold() in SERIES else None)
+    of_series = "mean" if opening.volume is None else opening.volume
+    return ImageFile(name.path, of_series if name.image.casefold() in SERIES else None)
 
 
 def _id(scan: Scan) -> str:

@@ -34,7 +34,7 @@ def _recognises(folder: Path) -> bool:
         return False
     found = pairs.find_folders(folder)
     if found is not None:
-        return all(pairs.volumes_in(part) for part in found)
+        return all(pairs.holds_volumes(part) for part in found)
     return pairs.is_flat(folder, pictures=False)
 
 

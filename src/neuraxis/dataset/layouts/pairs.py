@@ -15,6 +15,7 @@ from pathlib import Path
 
 from neuraxis.dataset.layouts import layout as shared
 from neuraxis.volume.formats import any_format
+from neuraxis.volume.formats.dicom import dicom
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "scans")
 LABEL_FOLDERS = ("labels", "label", "masks", "mask", "segmentations", "segmentation", "annotations", "annotation",
@@ -66,6 +67,11 @@ def find_folders(folder: Path) -> tuple[Path, Path] | None:
 def volumes_in(folder: Path) -> list[Path]:
     """Return the scans of a folder that are no pictures; where there are none, what is DICOM."""
     return of_kind(shared.scans_in(folder), pictures=False) or shared.series_in(folder)
+
+
+def holds_volumes(folder: Path) -> bool:
+    """Tell whether `volumes_in` finds any, without a look at all of them."""
+    return bool(of_kind(shared.scans_in(folder), pictures=False)) or any(map(dicom.is_part, _children(folder)))
 
 
 def is_flat(folder: Path, pictures: bool) -> bool:

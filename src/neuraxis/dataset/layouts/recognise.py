@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from neuraxis.dataset.case import ImageFile
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.layouts.catalog import LAYOUTS
 from neuraxis.dataset.layouts.label_tables import with_table
 from neuraxis.dataset.layouts.layout import DESCRIPTION, LISTS, NO_IMAGE, NO_LABEL, Layout, description_keys, scans_in
 from neuraxis.dataset.opening import Opening, Place
-from neuraxis.errors import DataError
+from neuraxis.errors import DataError, MissingExtra
 from neuraxis.volume.formats import any_format
 from neuraxis.volume.formats.any_format import stem
 from neuraxis.volume.formats.dicom import dicom
@@ -23,7 +24,7 @@ def open_dataset(
     layout: str = "auto",
     subject: str = "",
     label_table: Path | str | None = None,
-    volume: int | Literal["mean"] = "mean",
+    volume: int | Literal["mean"] | None = None,
 ) -> Dataset:
     """Open a folder of labelled scans; no image is read yet, and label maps only where nothing names the labels.
 
@@ -32,7 +33,7 @@ def open_dataset(
         layout: a name of `neuraxis catalog layouts`, or "auto" to have it recognised.
         subject: regular expression whose one group finds the patient in a case's name.
         label_table: file with the names of the labels.
-        volume: which one of images that hold several, or the "mean" of all.
+        volume: which one of images that hold several, or the "mean" of all; None: the mean of BIDS series alone.
 
     Raises:
         DataError: there is no such folder, no layout (or more than one) recognises it, or it breaks the layout's rules.
@@ -55,6 +56,8 @@ def open_place(place: Place | Path | str) -> Dataset:
     dataset = layout.read(root, opening)
     if opening.label_table is not None:
         dataset = with_table(dataset, opening.label_table)
+    if opening.volume is not None:
+        dataset = _with_volume(dataset, opening.volume)
     if opening.subject:
         known, others = (
             tuple(replace(case, subject=opening.subject_of(case.id)) for case in cases)
@@ -62,6 +65,23 @@ def open_place(place: Place | Path | str) -> Dataset:
         )
         dataset = replace(dataset, cases=known, unlabelled=others)
     return replace(dataset, opening=opening)
+
+
+def _with_volume(dataset: Dataset, volume: int | Literal["mean"]) -> Dataset:
+    """Return the dataset in which images that hold several volumes are taken by one of them, or by their mean."""
+
+    def chosen(file: ImageFile) -> ImageFile:
+        try:
+            several = file.index is None and any_format.read_grid(file.path, file.series)[1] > 1
+        except (DataError, MissingExtra):  # the check will say so
+            several = False
+        return replace(file, index=volume) if several else file
+
+    known, others = (
+        tuple(replace(case, images={name: chosen(file) for name, file in case.images.items()}) for case in cases)
+        for cases in (dataset.cases, dataset.unlabelled)
+    )
+    return replace(dataset, cases=known, unlabelled=others)
 
 
 def recognising(folder: Path) -> tuple[str, ...]:
