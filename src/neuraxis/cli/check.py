@@ -73,21 +73,12 @@ def check(
         choices: what is asked for.
         output: how it is shown.
     """
+    from neuraxis.pipelines.checking.scans import is_loose
+
     repair = _repair(choices)
-    if choices.model is not None or all(_is_scan(path) for path in datasets):
+    if choices.model is not None or all(map(is_loose, datasets)):
         return _check_scans(datasets, choices, repair, output)
     return _check_datasets(datasets, data, choices, output)
-
-
-def _is_scan(path: Path) -> bool:
-    """Tell whether a path is a scan by itself: a file, or a folder of DICOM that is no dataset."""
-    from neuraxis.dataset.layouts.recognise import recognising
-    from neuraxis.volume.formats.any_format import is_scan
-    from neuraxis.volume.formats.dicom.dicom import is_part
-
-    if path.is_dir():
-        return is_part(path) and not recognising(path)
-    return is_scan(path) or is_part(path)
 
 
 def _repair(choices: CheckChoices) -> RepairOptions | None:
@@ -182,6 +173,7 @@ def _describe(dataset: Dataset, findings: tuple[Finding, ...]) -> str:
     lines += [f"  {finding.severity:<8} {finding}" for finding in findings]
     errors, warnings = _count(findings, "error"), _count(findings, "warning")
     verdict = "Not fit for training." if errors else "Fit for training."
+    verdict = verdict if dataset.cases else "No case has labels to train with."
     lines.append(f"{errors} errors, {warnings} warnings. {verdict}")
     return "\n".join(lines)
 

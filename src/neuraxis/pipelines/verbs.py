@@ -23,7 +23,6 @@ from neuraxis.errors import UnknownName, UsageError
 from neuraxis.progress import Progress
 from neuraxis.registry import need
 from neuraxis.training.devices.options import Devices
-from neuraxis.volume.formats.any_format import is_scan
 
 if TYPE_CHECKING:
     from neuraxis.bundle.bundle import ModelBundle
@@ -145,9 +144,9 @@ def check(
     """Look for what would spoil a training, or of a scan its segmentation with `model`; errors come first."""
     from neuraxis.dataset.checks.check import check_dataset
 
-    if not isinstance(dataset, Dataset) and (model is not None or is_scan(Path(dataset))):
-        from neuraxis.pipelines.checking.scans import check_scans
+    from neuraxis.pipelines.checking.scans import check_scans, is_loose
 
+    if not isinstance(dataset, Dataset) and (model is not None or is_loose(Path(dataset))):
         return tuple(finding for scan in check_scans([dataset], model) for finding in scan.findings)
     return check_dataset(dataset if isinstance(dataset, Dataset) else open_dataset(dataset), progress)
 

@@ -104,10 +104,20 @@ def test_fractions_in_a_label_map_are_errors_with_examples(nnunet: Make, value: 
     assert finding.message == f"the label map holds fractions or NaN in 2 voxels, such as {value:g}"
 
 
-def test_whole_numbers_stored_as_floats_are_fine(nnunet: Make) -> None:
+def test_whole_numbers_stored_as_floats_are_noted(nnunet: Make) -> None:
     folder = nnunet()
     change(folder / "labelsTr" / "b.nii.gz", lambda array: array.astype("f8"))
-    assert found(open_dataset(folder)) == []
+    note = only(folder)
+    assert (note.case, note.severity, note.code) == ("", "note", "float_labels")
+    assert note.message == "1 case stores whole numbers of label maps as floats, such as b"
+
+
+def test_images_of_different_types_are_noted_with_their_numbers(nnunet: Make) -> None:
+    folder = nnunet(channels=("FLAIR",))
+    change(folder / "imagesTr" / "b_0000.nii.gz", lambda array: array.astype("f4"))
+    note = only(folder)
+    assert (note.severity, note.code) == ("note", "mixed_types")
+    assert note.message == "images are stored as different types: int16 (2), float32 (1)"
 
 
 def test_an_empty_label_map_is_a_warning(nnunet: Make) -> None:
@@ -207,14 +217,16 @@ def test_a_sheared_scan_is_a_warning_with_its_angle(nnunet: Make) -> None:
     assert "18.5 degrees from a right angle" in finding.message
 
 
-def test_an_oblique_scan_is_no_finding(nnunet: Make) -> None:
+def test_an_oblique_scan_is_noted_with_its_angle(nnunet: Make) -> None:
     folder = nnunet()
     angle = np.radians(30)
     affine = np.eye(4)
     affine[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     for file in ("imagesTr/b_0000", "imagesTr/b_0001", "labelsTr/b"):
         change(folder / f"{file}.nii.gz", same, affine)
-    assert found(open_dataset(folder)) == []
+    note = only(folder)
+    assert (note.severity, note.code) == ("note", "oblique")
+    assert "by up to 30 degrees (b)" in note.message
 
 
 @pytest.mark.parametrize("size", [0.01, 25.0])
@@ -222,7 +234,8 @@ def test_an_extreme_spacing_is_a_warning(nnunet: Make, size: float) -> None:
     folder = nnunet()
     for file in ("imagesTr/b_0000", "imagesTr/b_0001", "labelsTr/b"):
         change(folder / f"{file}.nii.gz", same, np.diag([1.0, 1.0, size, 1.0]))
-    assert found(open_dataset(folder)) == [("b", "warning", "spacing_extreme")]
+    thick = [("", "note", "thick_slices")] if size > 1 else []
+    assert found(open_dataset(folder)) == [("b", "warning", "spacing_extreme"), *thick]
 
 
 def test_a_header_without_orientation_is_a_warning(nnunet: Make) -> None:

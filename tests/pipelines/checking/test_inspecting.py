@@ -87,7 +87,7 @@ def test_copies_are_found_from_what_was_kept(data: Path, tmp_path: Path) -> None
     nifti.write(data / "imagesTr" / "toy_02_0000.nii.gz", mirrored)
     first = nx.inspect(data, tmp_path / "page.html").inspection.findings
     second = nx.inspect(data, tmp_path / "page.html", overwrite=True).inspection.findings
-    assert [finding.code for finding in first] == ["copied_scan"]
+    assert [finding.code for finding in first] == ["copied_scan", "mixed_types"]
     assert first == second
 
 

@@ -14,6 +14,7 @@ from neuraxis.dataset.checks.examination import Examination, examine_case
 from neuraxis.dataset.checks.finding import RANK, Finding, Severity
 from neuraxis.dataset.checks.leakage import copied_scans, shared_patients
 from neuraxis.dataset.checks.sketch import Sketch
+from neuraxis.dataset.checks.traits import Traits, note_traits
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.layouts import layout
 from neuraxis.errors import DataError
@@ -60,19 +61,26 @@ class Survey:
         self._findings: list[Finding] = []
         self._counts: dict[str, Mapping[int, int]] = {}
         self._sketches: list[Mapping[str, Sketch | None]] = []
+        self._traits: dict[str, Traits] = {}
+        self._every = (*dataset.cases, *dataset.unlabelled)
 
     def each(self, examine: Callable[[Case], Seen], examination: Callable[[Seen], Examination]) -> Iterator[Seen]:
         """Examine the cases in threads, and yield what that gives; `examination` finds its part for the survey."""
-        for found in map_in_order(examine, (*self._dataset.cases, *self._dataset.unlabelled)):
+        for found in map_in_order(examine, self._every):
             seen = examination(found)
-            self.add(seen.findings, seen.counts, seen.sketches)
+            self.add(seen.findings, seen.counts, seen.sketches, seen.traits)
             yield found
 
     def add(
-        self, findings: Iterable[Finding], counts: Mapping[int, int], sketches: Mapping[str, Sketch | None]
+        self,
+        findings: Iterable[Finding],
+        counts: Mapping[int, int],
+        sketches: Mapping[str, Sketch | None],
+        traits: Traits,
     ) -> None:
         """Remember what was seen of the next case: of the labelled ones in their order, then of the unlabelled."""
         place, labelled = len(self._sketches), len(self._dataset.cases)
+        self._traits[self._every[place].id] = traits
         self._findings += findings if place < labelled else map(_of_unlabelled, findings)
         self._sketches.append(sketches)
         if place < labelled:
@@ -83,7 +91,7 @@ class Survey:
         whole = list(check_whole(self._dataset, self._counts))
         equal = {finding.cases for finding in whole if finding.code == "equal_scans"}
         copies = copied_scans(self._dataset, self._sketches, equal)
-        return in_order([*self._findings, *whole, *copies])
+        return in_order([*self._findings, *whole, *copies, *note_traits(self._traits)])
 
 
 def _of_unlabelled(finding: Finding) -> Finding:

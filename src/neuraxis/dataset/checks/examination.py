@@ -15,7 +15,8 @@ import numpy as np
 from neuraxis.dataset.case import Case
 from neuraxis.dataset.checks.finding import Finding, Severity
 from neuraxis.dataset.checks.sketch import Sketch, sketch
-from neuraxis.dataset.coding import Undecodable, voxels
+from neuraxis.dataset.checks.traits import traits_of_image
+from neuraxis.dataset.coding import PLAIN, Undecodable, voxels
 from neuraxis.dataset.histogram import count_image
 from neuraxis.dataset.labels import Labels
 from neuraxis.errors import DataError, NeuraxisError
@@ -41,6 +42,7 @@ class Examination:
         label: label map (X, Y, Z) of whole numbers, where it could be read and lies on the same grid.
         counts: label number to voxels.
         sketches: channel to what is kept of it to find copies by; None where it is the same everywhere.
+        traits: how its values are stored and its slices lie (`neuraxis.dataset.checks.traits`).
     """
 
     case: Case
@@ -52,6 +54,7 @@ class Examination:
     label: np.ndarray | None = None
     counts: dict[int, int] = field(default_factory=dict)
     sketches: dict[str, Sketch | None] = field(default_factory=dict)
+    traits: dict[str, str | float] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
     def report(self, severity: Severity, code: str, message: str, advice: str) -> None:
@@ -68,6 +71,8 @@ def examine_case(case: Case, labels: Labels) -> Examination:
         _check_values(seen, name, array)
         if grid is not None:
             seen.sketches[name] = sketch(array, grid.spacing_mm)
+    if seen.grid is not None and seen.channels:
+        seen.traits.update(traits_of_image(next(iter(seen.channels.values())), seen.grid))
     if case.label is not None:
         _read_label(seen)
     return seen
@@ -217,6 +222,8 @@ def _read_label(seen: Examination) -> None:
     except Undecodable as problem:
         seen.report("error", problem.code, f"the label map {problem.message}", problem.advice)
         return
+    if seen.case.coding == PLAIN and any(volume.array.dtype.kind == "f" for volume in read):
+        seen.traits["float_label"] = str(read[0].array.dtype)
     seen.counts = count_values(whole)
     _check_counts(seen)
     if all(same) and seen.grid is not None:

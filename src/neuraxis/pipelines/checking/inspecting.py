@@ -22,6 +22,7 @@ from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.opening import Place
 from neuraxis.errors import DataError, ResourceError, UsageError
 from neuraxis.files import refuse_existing, write_text
+from neuraxis.pipelines.checking.scans import dataset_of_scans, is_loose
 from neuraxis.pipelines.runs.data import open_all
 from neuraxis.preparation.estimate import room_for_jobs_gb
 from neuraxis.processes import Job
@@ -36,7 +37,7 @@ from neuraxis.workers import Limits, side_by_side
 
 log = logging.getLogger("neuraxis")
 BYTES_A_VOXEL = 40  # of the largest channel, as it is sketched and counted
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def inspect(
     """Describe a dataset on one page of HTML: sites, geometry, intensities, labels, pictures, outliers, findings.
 
     Args:
-        datasets: one opened, or where one or several lie, which are joined; they may have no labels at all.
+        datasets: one opened, or where one or several lie, which are joined; they may have no labels at all, and
+            be single scans or a folder of DICOM.
         into: the page; `.jsonl` beside it holds what is known of each case, and may be deleted.
         progress: told how far it is.
         overwrite: whether a page that is there is replaced.
@@ -74,16 +76,13 @@ def inspect(
     if into.suffix != ".html":
         raise UsageError(f"{into}: the page needs a name that ends in .html.")
     refuse_existing(into, overwrite)
-    if isinstance(datasets, Dataset):
-        opened = datasets
-    else:
-        opened = open_all([datasets] if isinstance(datasets, Place | Path | str) else datasets, labels)
+    opened = datasets if isinstance(datasets, Dataset) else _opened(datasets, labels)
     if not (*opened.cases, *opened.unlabelled):
         raise DataError(f"{opened.root}: holds no case. Name a folder with scans.")
     portraits = _portray_all(opened, into.with_suffix(".jsonl"), progress or Silent())
     survey = Survey(opened)
     for portrait in portraits:
-        survey.add(portrait.findings, portrait.counts, portrait.sketches)
+        survey.add(portrait.findings, portrait.counts, portrait.sketches, portrait.traits)
     facts = {
         "folder": opened.root.name,
         "neuraxis": __version__,
@@ -94,6 +93,12 @@ def inspect(
     inspection = Inspection(opened, portraits, survey.findings(), facts)
     write_text(into, inspection_html(inspection), overwrite)
     return Inspected(into, inspection)
+
+
+def _opened(datasets: Place | Path | str | Sequence[Place | Path | str], labels: LabelRecipe) -> Dataset:
+    places = [datasets] if isinstance(datasets, Place | Path | str) else list(datasets)
+    paths = [place.path if isinstance(place, Place) else Path(place) for place in places]
+    return dataset_of_scans(paths) if paths and all(map(is_loose, paths)) else open_all(places, labels)
 
 
 def _portray_all(dataset: Dataset, cache: Path, progress: Progress) -> list[Portrait]:

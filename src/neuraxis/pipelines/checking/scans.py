@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from neuraxis.bundle.bundle import ModelBundle, open_bundle
@@ -11,7 +11,10 @@ from neuraxis.dataset.case import Case, ImageFile
 from neuraxis.dataset.checks.check import in_order
 from neuraxis.dataset.checks.examination import examine_case
 from neuraxis.dataset.checks.finding import Finding
+from neuraxis.dataset.checks.traits import note_traits
+from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.labels import Labels
+from neuraxis.dataset.layouts.recognise import recognising
 from neuraxis.errors import DataError
 from neuraxis.pipelines.scans import Order, every_series, find_cases
 from neuraxis.volume.formats import any_format
@@ -20,7 +23,7 @@ from neuraxis.volume.formats.dicom.dicom import is_part
 from neuraxis.workers import map_in_order
 
 UNLIKE = 2.0
-_NO_LABELS = Labels(names={"background": 0, "any": 1})
+_NO_LABELS = Labels(names={"background": 0, "label": 1})
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,32 @@ def check_scans(scans: Sequence[Path | str], model: ModelBundle | Path | str | N
     return tuple(map_in_order(lambda order: _check(order, bundle), orders))
 
 
+def is_loose(path: Path) -> bool:
+    """Tell whether a path holds scans that belong to no dataset: a file, or a folder of DICOM of no known layout."""
+    if path.is_dir():
+        return is_part(path) and not recognising(path)
+    return is_scan(path) or is_part(path)
+
+
+def dataset_of_scans(paths: Sequence[Path]) -> Dataset:
+    """Return scans that belong to no dataset as one without labels, each as its only channel, "image".
+
+    Raises:
+        DataError: none of them can be told apart as a scan.
+    """
+    orders = [order for path in paths for order in _orders(path)]
+    cases = tuple(order.case for order in orders if order.case is not None)
+    if not cases:
+        problem = next((order.problem for order in orders if order.problem), None)
+        raise problem or DataError(f"{paths[0]}: holds no scan. Name a file, or a folder of DICOM.")
+    plain = tuple(replace(case, images={"image": next(iter(case.images.values()))}) for case in cases)
+    name, modality = any_format.shown(paths[0]), {"image": "MRI"}
+    return Dataset(
+        Path(name).name, paths[0], "scans", ("image",), modality, _NO_LABELS, (), plain,
+        notes=tuple(f"{order.id}: {order.problem}".rstrip(".") for order in orders if order.problem),
+    )  # fmt: skip
+
+
 def _orders(path: Path) -> tuple[Order, ...]:
     if is_part(path) and not is_scan(path):
         try:
@@ -89,4 +118,11 @@ def _check(order: Order, bundle: ModelBundle | None) -> CheckedScan:
             words = ", ".join(f"{size:g}" for size in usual)
             message = f"the scan has {seen.grid.describe()}; the model learned at about {words} mm"
             seen.report("warning", "spacing_unlike", message, "Judge the segmentation with care.")
-    return CheckedScan(order.case, order.id, seen.grid.describe() if seen.grid else "", in_order(seen.findings))
+    notes = (_of_one(note, order.id) for note in note_traits({order.id: seen.traits}))
+    grid = seen.grid.describe() if seen.grid else ""
+    return CheckedScan(order.case, order.id, grid, in_order([*seen.findings, *notes]))
+
+
+def _of_one(note: Finding, id: str) -> Finding:
+    """Return a note about one case of a dataset as one about that case alone."""
+    return replace(note, case=id, message=note.message.removeprefix("1 case ").removesuffix(f" ({id})"))

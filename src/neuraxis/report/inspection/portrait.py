@@ -58,6 +58,7 @@ class Portrait:
         thumbnail: the picture; None where there is nothing to show.
         findings: about this case alone.
         sketches: channel to what copies are found by.
+        traits: how its values are stored and its slices lie.
     """
 
     case: str
@@ -77,6 +78,7 @@ class Portrait:
     thumbnail: Thumbnail | None = None
     findings: tuple[Finding, ...] = ()
     sketches: Mapping[str, Sketch | None] = field(default_factory=dict)
+    traits: Mapping[str, str | float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content for JSON."""
@@ -122,6 +124,7 @@ def portray(case: Case, dataset: Dataset, size: Size) -> Portrait:
         counts=seen.counts,
         findings=tuple(seen.findings),
         sketches=seen.sketches,
+        traits=seen.traits,
     )
     if seen.grid is None or not seen.channels:
         return about
