@@ -143,7 +143,6 @@ def check(
 ) -> tuple[Finding, ...]:
     """Look for what would spoil a training, or of a scan its segmentation with `model`; errors come first."""
     from neuraxis.dataset.checks.check import check_dataset
-
     from neuraxis.pipelines.checking.scans import check_scans, is_loose
 
     if not isinstance(dataset, Dataset) and (model is not None or is_loose(Path(dataset))):

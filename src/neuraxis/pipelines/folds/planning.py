@@ -70,4 +70,6 @@ def read_folds_plan(run: RunFolder, paths: Sequence[Place]) -> Planned:
     """
     dataset, plan, folds = read_plan(run, paths)
     findings = tuple(Finding(**finding) for finding in run.content["findings"])
-    return Planned(dataset, findings, Fingerprint.from_dict(read_json(run.path(FINGERPRINT))), plan, folds)
+    leaks = tuple(Finding(**finding) for finding in run.content.get("leaks_allowed", ()))
+    seen = Fingerprint.from_dict(read_json(run.path(FINGERPRINT)))
+    return Planned(dataset, findings, seen, plan, folds, leaks=leaks)
