@@ -7,16 +7,22 @@ import importlib.util
 import io
 import json
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from neuraxis.dataset.layouts.recognise import open_dataset
 from neuraxis.dataset.sources.fetch import FetchedDataset, SourceOptions, fetch_source
 from neuraxis.dataset.sources.listing import list_bucket
 from neuraxis.dataset.sources.source import Listing, Many, Pairs, Source, SourceFile
 from neuraxis.errors import BundleError, DataError, ResourceError, UsageError
 from neuraxis.progress import Silent
+from neuraxis.volume.formats import nifti
+from neuraxis.volume.grid import Grid
+from neuraxis.volume.volume import Volume
 
 TESTS = Path(__file__).parents[2]
 spec = importlib.util.spec_from_file_location("web_server", TESTS / "net" / "web_server.py")
@@ -112,13 +118,24 @@ def test_files_in_series_keep_their_places_and_pair(good: Server, tmp_path: Path
         file={"url": good.url("/{case}/{kind}.nii.gz"), "path": "{case}/{kind}.nii.gz", "stated_at": PAGE},
         words={"case": ("p1", "p2"), "kind": ("FLAIR", "gt")},
     )
-    good.acts["/p2/gt.nii.gz"] = [serve(b"answer")]
+    image, label = nifti_of(np.float32(7)), nifti_of(np.uint8(1))
+    for case in ("p1", "p2"):
+        good.acts[f"/{case}/FLAIR.nii.gz"], good.acts[f"/{case}/gt.nii.gz"] = [serve(image)], [serve(label)]
     pairs = Pairs(images=("{case}/FLAIR.nii.gz",), channels=("FLAIR",), label="{case}/gt.nii.gz", labels={"lesion": 1})
     fetch(source(good, files=[], many=[many], pairs=pairs, top=""), tmp_path / "toy")
-    assert (tmp_path / "toy" / "p2" / "gt.nii.gz").read_bytes() == b"answer"
-    described = json.loads((tmp_path / "toy" / "dataset.json").read_text())
-    assert described["dataset"]["p1"] == {"images": ["p1/FLAIR.nii.gz"], "label": "p1/gt.nii.gz"}
-    assert described["numTraining"] == 2
+    opened = open_dataset(tmp_path / "toy")
+    assert [case.id for case in opened.cases] == ["p1", "p2"]
+    assert opened.channels == ("FLAIR",)
+    assert opened.cases[1].read_images().array.max() == 7
+    assert opened.cases[1].read_label().array.max() == 1
+    assert (tmp_path / "toy" / "p2" / "gt.nii.gz").read_bytes() == label
+
+
+def nifti_of(value: np.generic) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.nii.gz"
+        nifti.write(path, Volume(np.full((1, 4, 4, 4), value), Grid((4, 4, 4), np.eye(4))))
+        return path.read_bytes()
 
 
 def test_an_archive_packed_while_it_is_sent_has_no_size_and_comes_whole(good: Server, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_every_address_is_https_has_its_page_and_its_own_place(source: Source) -
     assert source.licence
     assert source.citation
     layout = source.layout.split()[0]
-    assert layout in {*LAYOUTS.names(), "none", "bids", "mslesseg", "brats", "rsna", "pictures"}
+    assert layout in {*LAYOUTS.names(), "none"}
 
 
 def test_a_misspelt_name_is_answered_with_the_nearest_one() -> None:

@@ -102,7 +102,7 @@ def plant_lesions(
                 break
             voxel = np.array(np.unravel_index(int(rng.choice(places[kind])), room.shape))
             shape = draw_shape(rng, brain, voxel, KINDS[kind])
-            found = render_lesion(shape, voxel, spacing, volume)
+            found = render_lesion(shape, voxel, spacing, volume, within=room.shape)
             volume *= 1.1
             if found is not None and _put(maps, found, room, smallest / float(spacing.prod()), (brightness, darkness)):
                 filled = float((found[1] * room[found[0]]).sum() * spacing.prod())
@@ -167,13 +167,17 @@ def render_lesion(
     spacing: np.ndarray,
     volume_mm3: float,
     beside_mm: Sequence[float] = (0.0, 0.0, 0.0),
+    within: tuple[int, ...] = (),
 ) -> Found | None:
     """Return the box and the filled fractions of a lesion of that volume, by 4 x 4 x 4 samples.
 
-    Its centre lies `beside_mm` from that of a voxel. None where the box would be too small for it.
+    Its centre lies `beside_mm` from that of a voxel. None where the box would be too small for it, or would reach
+    beyond a grid of the shape `within`.
     """
     radius = (volume_mm3 * 3 / (4 * np.pi)) ** (1 / 3)
     reach = np.ceil(radius * 1.6 * shape.lengths.max() / spacing).astype(int) + 1
+    if any(index < r or index + r >= size for index, r, size in zip(voxel, reach, within, strict=False)):
+        return None
     samples = 4 if volume_mm3 < 400 else 2
     offsets = [
         ((np.arange((2 * r + 1) * samples) + 0.5) / samples - r - 0.5) * size - beside

@@ -44,7 +44,7 @@ def test_each_part_shows_in_the_contrast_that_it_is_known_by(tumours: list[Speci
         enhancing, oedema = one.labels == 4, one.labels == 2
         gain = np.median(t1ce[normal]) / np.median(t1[normal])
         assert t1ce[enhancing].mean() > 1.3 * gain * t1[enhancing].mean()
-        assert abs(t1ce[oedema].mean() / (gain * t1[oedema].mean()) - 1) < 0.2
+        assert abs(t1ce[oedema].mean() / (gain * t1[oedema].mean()) - 1) < 0.3
         assert np.median(flair[oedema]) > 1.1 * np.median(flair[normal])
         assert np.median(t2[oedema]) > np.median(t2[normal])
 

@@ -70,7 +70,7 @@ def _make(options: MakeOptions, subject: int) -> tuple[np.ndarray, np.ndarray]:
     x, y, _ = head_axes((step, step, step), PhantomOptions(skull=True))
     z = level + (np.arange(_PLANES) - (_PLANES - 1) / 2) * _BETWEEN_MM
     brain = grow_brain([x, y, z], seeds[_ANATOMY])
-    lesions = plant_lesions(brain, [x, y, z], seeds[_LESIONS], LesionOptions(12, 26, size=2.2))
+    lesions = plant_lesions(brain, [x, y, z], seeds[_LESIONS], LesionOptions(24, 44, size=2.2))
     images = acquire(brain, lesions, [x, y, z], site, seeds[_SCAN], skull=True)
     shown = np.stack([_grey(images[0][:, :, plane]) for plane in _SHOWN])
     return shown, np.stack([lesions.mask[:, :, plane] for plane in _SHOWN]).astype(np.uint8)

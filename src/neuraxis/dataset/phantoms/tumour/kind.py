@@ -98,7 +98,7 @@ def _add_glia(images: np.ndarray, brain: Brain, axes: list[np.ndarray], rng: np.
     The patches keep T1 and nearly keep T2, which tells them from oedema.
     """
     tissue = brain.tissue("white") + 0.6 * brain.tissue("grey")
-    for length, strength in ((70, 0.45), (34, 0.55)):
+    for length, strength in ((70, 0.6), (34, 0.75)):
         patches = np.clip(Field.draw(rng, length).on(axes) - 0.35, 0, 1.2)
         images[0] += np.float32(strength * rng.uniform(0.7, 1.2)) * patches * tissue
     images[2] += np.float32(0.7 * rng.uniform(0.6, 1.1)) * np.clip(Field.draw(rng, 50).on(axes) - 0.8, 0, 1) * tissue
@@ -107,11 +107,11 @@ def _add_glia(images: np.ndarray, brain: Brain, axes: list[np.ndarray], rng: np.
 def _enhancement(brain: Brain, axes: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
     """Return what contrast agent adds where there is no tumour: dura and sinuses, plexus, vessels in the sulci."""
     x, _, z = brain.points
-    skin = np.exp(-((brain.surface_mm / 2.4) ** 2)) * np.float32(0.95)
+    skin = np.exp(-((brain.surface_mm / 2.4) ** 2)) * np.float32(0.7)
     sinus = np.exp(-(((np.abs(x)) / 3.0) ** 2) - ((brain.surface_mm - 2) / 6) ** 2) * np.clip((z - 5) / 20, 0, 1)
     vessels = np.clip(Field.draw(rng, 16).on(axes) - 1.0, 0, 1) * (brain.tissue("csf") + 0.5 * brain.tissue("grey"))
     plexus = brain.tissue("plexus") * np.float32(1.1)
-    return np.asarray(skin + np.float32(1.1) * sinus + np.float32(1.5) * vessels + plexus, np.float32)
+    return np.asarray(skin + np.float32(0.9) * sinus + np.float32(1.35) * vessels + plexus, np.float32)
 
 
 KIND = PhantomKind("brats", len(SITES), _begin, _write, _specimen)
