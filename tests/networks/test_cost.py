@@ -44,10 +44,10 @@ def test_memory_grows_with_batch_and_patch_and_shrinks_with_half_precision(name)
     options = OPTIONS.load(name).planned(plan_topology((64, 64, 64), (1.0, 1.0, 1.0)), 32, 320, None)
     alone = training_memory_gb(name, options, (64, 64, 64), 1, 1, 2)
 
-    assert training_memory_gb(name, options, (64, 64, 64), 2, 1, 2) > 1.15 * alone
-    assert training_memory_gb(name, options, (64, 64, 128), 1, 1, 2) > 1.15 * alone
-    assert training_memory_gb(name, options, (64, 64, 64), 1, 1, 60) > 1.15 * alone
-    assert step_memory_gb(name, options, TrainingStep((64, 64, 64), 1, 1, 2, half=True)) < 0.95 * alone
+    assert training_memory_gb(name, options, (64, 64, 64), 2, 1, 2) > 1.1 * alone
+    assert training_memory_gb(name, options, (64, 64, 128), 1, 1, 2) > 1.1 * alone
+    assert training_memory_gb(name, options, (64, 64, 64), 1, 1, 60) > 1.1 * alone
+    assert step_memory_gb(name, options, TrainingStep((64, 64, 64), 1, 1, 2, half=True)) < 0.98 * alone
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

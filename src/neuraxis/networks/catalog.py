@@ -24,6 +24,26 @@ NETWORKS = Catalog(
         "monai-unet": Entry(
             "neuraxis.networks.monai_unet:MonaiUNet", "U-Net with residual units, 2D and 3D, of MONAI", "train"
         ),
+        "attention-unet": Entry(
+            "neuraxis.networks.attention_unet:AttentionUNet",
+            "plain U-Net with a gate in each skip connection, 2D and 3D",
+            "train",
+        ),
+        "flexible-unet": Entry(
+            "neuraxis.networks.flexible_unet:FlexibleUNet",
+            "classic U-Net with large kernels, dropout and dilation, 2D and 3D",
+            "train",
+        ),
+        "multires-unet": Entry(
+            "neuraxis.networks.multires_unet:MultiResUNet",
+            "U-Net whose blocks see three sizes, 2D and 3D, of Ibtehaz 2020",
+            "train",
+        ),
+        "unet3plus": Entry(
+            "neuraxis.networks.unet3plus:UNet3Plus",
+            "U-Net 3+: all scales in every stage of the decoder, 2D and 3D",
+            "train",
+        ),
         "segformer3d": Entry(
             "neuraxis.networks.segformer3d:SegFormer3D", "small transformer with a linear decoder, 3D and 2D", "train"
         ),
@@ -42,6 +62,10 @@ OPTIONS = Catalog(
         "classic-unet": Entry("neuraxis.networks.options:ClassicUNetOptions", "options of the classic U-Net"),
         "segresnet": Entry("neuraxis.networks.options:SegResNetOptions", "options of SegResNet"),
         "monai-unet": Entry("neuraxis.networks.options:MonaiUNetOptions", "options of MONAI's U-Net"),
+        "attention-unet": Entry("neuraxis.networks.options:AttentionUNetOptions", "options of the attention U-Net"),
+        "flexible-unet": Entry("neuraxis.networks.options:FlexibleUNetOptions", "options of the flexible U-Net"),
+        "multires-unet": Entry("neuraxis.networks.options:MultiResUNetOptions", "options of MultiResUNet"),
+        "unet3plus": Entry("neuraxis.networks.options:UNet3PlusOptions", "options of U-Net 3+"),
         "segformer3d": Entry("neuraxis.networks.transformer_options:SegFormer3DOptions", "options of SegFormer3D"),
         "segformer3d-moe": Entry(
             "neuraxis.networks.transformer_options:SegFormer3DMoEOptions", "options of SegFormer3D with experts"
@@ -57,6 +81,10 @@ LAYERS = Catalog(
         "classic-unet": Entry("neuraxis.networks.layers:classic_unet_layers", "layers of the classic U-Net"),
         "segresnet": Entry("neuraxis.networks.monai_layers:segresnet_layers", "layers of SegResNet"),
         "monai-unet": Entry("neuraxis.networks.monai_layers:monai_unet_layers", "layers of MONAI's U-Net"),
+        "attention-unet": Entry("neuraxis.networks.unet_layers:attention_unet_layers", "layers of the attention U-Net"),
+        "flexible-unet": Entry("neuraxis.networks.unet_layers:flexible_unet_layers", "layers of the flexible U-Net"),
+        "multires-unet": Entry("neuraxis.networks.unet_layers:multires_unet_layers", "layers of MultiResUNet"),
+        "unet3plus": Entry("neuraxis.networks.unet_layers:unet3plus_layers", "layers of U-Net 3+"),
         "segformer3d": Entry("neuraxis.networks.transformer_layers:segformer3d_layers", "layers of SegFormer3D"),
         "segformer3d-moe": Entry(
             "neuraxis.networks.transformer_layers:segformer3d_moe_layers", "layers of SegFormer3D with experts"

@@ -31,26 +31,25 @@ class ClassicUNet(EncoderDecoder):
 
     def __init__(self, options: ClassicUNetOptions, channels: int, outputs: int) -> None:
         super().__init__(options)
-        widths, late, norm = options.features, options.widens_late, options.norm != "none"
+        widths, late = options.features, options.widens_late
         kernels, strides = self.planar(options.kernels), self.planar(options.strides)
         for stage, width in enumerate(widths):
             before = widths[stage - 1] if stage else channels
             first = width if not late else before if stage else width // 2
             pool = [(nn.MaxPool2d if len(strides[0]) == 2 else nn.MaxPool3d)(strides[stage])] if stage else []
-            self.encoder.append(nn.Sequential(*pool, *_pair((before, first, width), kernels[stage], norm)))
+            self.encoder.append(nn.Sequential(*pool, *self.pair((before, first, width), kernels[stage], stage)))
         for stage, (fine, coarse) in enumerate(pairwise(widths)):
             raised = coarse if late else fine
             self.upsample.append(up_convolution(coarse, raised, strides[stage + 1], bias=False))
-            self.decoder.append(nn.Sequential(*_pair((raised + fine, fine, fine), kernels[stage], norm)))
+            self.decoder.append(nn.Sequential(*self.pair((raised + fine, fine, fine), kernels[stage], stage)))
         self.heads.append(convolution(widths[0], outputs, (1,) * len(strides[0])))
         self.begin()
 
-
-def _pair(widths: tuple[int, int, int], kernel: Sizes, norm: bool) -> list[nn.Module]:
-    """Return two convolutions from, over and to these widths, each with its norm and ReLU."""
-    layers: list[nn.Module] = []
-    for before, after in pairwise(widths):
-        layers.append(convolution(before, after, kernel))
-        layers += [instance_norm(after, len(kernel))] if norm else []
-        layers.append(nn.ReLU(inplace=True))
-    return layers
+    def pair(self, widths: tuple[int, int, int], kernel: Sizes, stage: int) -> list[nn.Module]:
+        """Return two convolutions from, over and to these widths, each with its norm and ReLU."""
+        layers: list[nn.Module] = []
+        for before, after in pairwise(widths):
+            layers.append(convolution(before, after, kernel))
+            layers += [instance_norm(after, len(kernel))] if self.options.norm != "none" else []
+            layers.append(nn.ReLU(inplace=True))
+        return layers

@@ -76,10 +76,14 @@ def example_cost(name: str) -> Cost:
     """
     if name not in LAYERS.names():
         return Cost(0, 0)
+    return cost(name, example_options(name), EXAMPLE_PATCH, 1, 2)
+
+
+def example_options(name: str) -> Any:
+    """Return a network's options as it is planned for `EXAMPLE_PATCH` at 1 mm; its own defaults where it is not."""
     kind = OPTIONS.load(name)
     topology = plan_topology(EXAMPLE_PATCH, (1.0, 1.0, 1.0))
-    options = kind.planned(topology, 32, 320) if hasattr(kind, "planned") else kind()
-    return cost(name, options, EXAMPLE_PATCH, 1, 2)
+    return kind.planned(topology, 32, 320) if hasattr(kind, "planned") else kind()
 
 
 def training_memory_gb(name: str, options: Any, patch: Triple, batch: int, channels: int, outputs: int) -> float:

@@ -48,11 +48,15 @@ class EncoderDecoder(nn.Module):
             skips.append(x)
         logits: list[torch.Tensor] = []
         for stage in reversed(range(len(self.decoder))):
-            x = self.decoder[stage](torch.cat([self.upsample[stage](x), skips[stage]], dim=1))
+            x = self.decoder[stage](torch.cat(self.joined(stage, self.upsample[stage](x), skips[stage]), dim=1))
             if stage == 0 or (self.training and stage < len(self.heads)):
                 head = self.heads[stage](x)
                 logits.insert(0, head if flat is None else head.unsqueeze(2 + flat))
         return logits if self.training else logits[0]
+
+    def joined(self, stage: int, raised: torch.Tensor, skip: torch.Tensor) -> list[torch.Tensor]:
+        """Return what a stage of the decoder takes: the coarser stage's output on its grid, and the encoder's."""
+        return [raised, skip]
 
     def mirror(self, convolutions: int, outputs: int) -> None:
         """Add nnU-Net's decoder: transposed convolutions, `convolutions` a stage, and a head at every stage."""

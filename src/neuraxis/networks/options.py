@@ -11,6 +11,7 @@ from neuraxis.networks.topology import Topology, plan_features
 
 Triple = tuple[int, int, int]
 SEGRESNET_BLOCKS, GROUPS = (1, 2, 2, 4), 8
+KERNEL_2D, KERNEL_3D = 9, 3
 RESIDUAL_BLOCKS = (1, 3, 4, 6)  # a stage of the encoder, from fine to coarse; deeper ones have as many as the last
 
 
@@ -78,6 +79,18 @@ class UNetOptions(_Stages):
         return self
 
 
+class AttentionUNetOptions(UNetOptions):
+    """The plain U-Net with gates that weigh each voxel of its skip connections.
+
+    Attributes:
+        features: channels of each stage, from fine to coarse.
+        kernels: kernel size of each stage along (X, Y, Z).
+        strides: stride of each stage's first convolution; that of the first stage is (1, 1, 1).
+        flat_axis: the axis that has one voxel in a 2D network; None in a 3D one.
+        convolutions: convolutions in each stage of the encoder, and of the decoder one stage less.
+    """
+
+
 class ResidualUNetOptions(_Stages):
     """The residual-encoder U-Net, layer for layer nnU-Net's ResEnc presets.
 
@@ -127,6 +140,83 @@ class ClassicUNetOptions(_Stages):
         if self.widens_late and self.features[0] % 2:
             raise ValueError("widens_late needs an even first width, of which the first convolution has half")
         return self
+
+
+class FlexibleUNetOptions(ClassicUNetOptions):
+    """The classic U-Net with large kernels that shrink from stage to stage, dropout that grows, and dilation.
+
+    Attributes:
+        features: channels of each stage, from fine to coarse.
+        kernels: kernel size of each stage along (X, Y, Z); planned in 2D as 9, 7, 5, 3, 3, ...
+        strides: what max pooling halves before each stage, and the up-convolution doubles again; first (1, 1, 1).
+        flat_axis: the axis that has one voxel in a 2D network; None in a 3D one.
+        norm: what stands between convolution and ReLU: instance norm, or nothing.
+        widens_late: as in the classic U-Net.
+        dropout: share of channels' voxels that training leaves out after a stage, times the stage's number from 0.
+        dilation: distance of a kernel's taps, in voxels.
+    """
+
+    dropout: float = Field(0.05, ge=0, lt=1)
+    dilation: int = Field(1, ge=1)
+
+    @model_validator(mode="after")
+    def _keeps_some(self) -> Self:
+        if self.dropout * (len(self.features) - 1) >= 1:
+            raise ValueError(f"dropout {self.dropout:g} times {len(self.features) - 1} stages would leave nothing")
+        return self
+
+    @classmethod
+    def planned(cls, topology: Topology, base: int, most: int, flat_axis: int | None = None) -> Self:
+        """Return the options for a planned topology, with large kernels in 2D."""
+        largest = KERNEL_3D if flat_axis is None else KERNEL_2D
+        kernels = [
+            tuple(max(3, largest - 2 * stage) if size > 1 else 1 for size in kernel)
+            for stage, kernel in enumerate(topology.kernels)
+        ]
+        flat = [tuple(1 if axis == flat_axis else size for axis, size in enumerate(kernel)) for kernel in kernels]
+        features = plan_features(len(topology.strides), base, most)
+        return cls(features=features, kernels=tuple(flat), strides=topology.strides, flat_axis=flat_axis)
+
+
+class MultiResUNetOptions(_Stages):
+    """MultiResUNet: three convolutions one after another in place of kernels of several sizes.
+
+    Attributes:
+        features: of each stage, from fine to coarse; a block gives 5/3 of them, shared out 1 : 2 : 3.
+        kernels: kernel size of each stage along (X, Y, Z).
+        strides: what max pooling halves before each stage, and the up-convolution doubles again; first (1, 1, 1).
+        flat_axis: the axis that has one voxel in a 2D network; None in a 3D one.
+        widening: how many times the features a block has before they are shared out.
+    """
+
+    widening: float = Field(1.67, gt=0, le=8)
+
+    def shares(self, stage: int) -> Triple:
+        """Return the channels of a block's three convolutions."""
+        whole = self.widening * self.features[stage]
+        one, two, three = (max(1, int(whole * share)) for share in (0.167, 0.333, 0.5))  # as the authors round
+        return one, two, three
+
+
+class UNet3PlusOptions(_Stages):
+    """U-Net 3+: every stage of the decoder sees all stages of the encoder.
+
+    Attributes:
+        features: channels of each stage of the encoder, from fine to coarse.
+        kernels: kernel size of each stage along (X, Y, Z).
+        strides: what max pooling halves before each stage; first (1, 1, 1).
+        flat_axis: the axis that has one voxel in a 2D network; None in a 3D one.
+        skip_width: channels that each source is brought to; a stage of the decoder has as many times the stages.
+    """
+
+    skip_width: int = Field(64, ge=1)
+
+    @classmethod
+    def planned(cls, topology: Topology, base: int, most: int, flat_axis: int | None = None) -> Self:
+        """Return the options for a planned topology, of five stages at most, each source as wide as the first stage."""
+        strides, kernels = topology.strides[:5], topology.kernels[:5]
+        features = plan_features(len(strides), base, most)
+        return cls(features=features, kernels=kernels, strides=strides, flat_axis=flat_axis, skip_width=base)
 
 
 class MonaiUNetOptions(_Stages):

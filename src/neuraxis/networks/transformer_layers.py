@@ -8,6 +8,7 @@ from math import prod
 
 from neuraxis.networks.layers import Layer, sizes_of
 from neuraxis.networks.transformer_options import SegFormer3DMoEOptions, SegFormer3DOptions, Triple
+from neuraxis.networks.unet_layers import raised
 
 ONE: Triple = (1, 1, 1)
 
@@ -108,20 +109,11 @@ def _decoder(options: SegFormer3DOptions, projections: list[Layer], patch: Tripl
     laid = sum(layer.size[flat == 0] for layer in projections[1:])
     for stage, layer in enumerate(projections):
         composed = width * layer.after * layer.before
-        across = _raised(layer.size, first, width, range(1 + (flat == 0), 3)) if stage else 0
+        across = raised(layer.size, first, width, range(1 + (flat == 0), 3)) if stage else 0
         yield replace(layer, products=layer.products + composed + across, others=layer.others + width * width)
     joined = prod(first) * laid * width if len(projections) > 1 else 0
     yield Layer(0, width, ONE, first, bias=False, held=(3 + bool(options.dropout)) * width, products=joined)
-    yield token_layer(width, outputs, first, held=outputs, products=_raised(first, patch, outputs, range(3)))
-
-
-def _raised(size: Triple, wanted: Triple, width: int, axes: range) -> int:
-    """Return the multiply-adds of interpolating along axes, the last one first."""
-    sides, count = list(size), 0
-    for axis in reversed(axes):
-        before, sides[axis] = sides[axis], wanted[axis]
-        count += prod(sides) * before * width if before != wanted[axis] else 0
-    return count
+    yield token_layer(width, outputs, first, held=outputs, products=raised(first, patch, outputs, range(3)))
 
 
 def token_layer(before: int, after: int, size: Triple, held: int, others: int = 0, products: int = 0) -> Layer:

@@ -238,6 +238,7 @@ class _Planner:
             "depths": "Two blocks for each stage, as its authors have it.",
             "reductions": "The first three stages attend to as many tokens as the third has.",
             "decoder_width": "As wide as the widest stage can be.",
+            "skip_width": "Each source is as wide as the first stage.",
             "experts": "As many for each stage as published.",
             "chosen": "Half of the experts, as published.",
             "groups": "Eight, or fewer where the width is no multiple of that.",

@@ -104,7 +104,10 @@ def _is_unsteady(image: torch.Tensor, convolution: nn.Conv2d | nn.Conv3d) -> boo
     return (
         image.device.type == "cpu"
         and torch.is_autocast_enabled("cpu")
-        and any(side < kernel for side, kernel in zip(image.shape[2:], convolution.kernel_size, strict=True))
+        and any(
+            side <= apart * (kernel - 1)
+            for side, kernel, apart in zip(image.shape[2:], convolution.kernel_size, convolution.dilation, strict=True)
+        )
     )
 
 
