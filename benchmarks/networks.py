@@ -62,6 +62,7 @@ def one(name: str, precision: str, threads: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", default=NETWORKS.names(), metavar="NAME", help="these networks (all)")
+    parser.add_argument("--precisions", nargs="+", default=PRECISIONS, choices=PRECISIONS, help="these (both)")
     parser.add_argument("--threads", type=int, default=1, help="of each (1)")
     parser.add_argument("--one", nargs=2, metavar=("NAME", "PRECISION"), help=argparse.SUPPRESS)
     wanted = parser.parse_args()
@@ -72,15 +73,16 @@ def main() -> None:
     rows, seconds = [], {}
     for name in wanted.only:
         found = []
-        for precision in PRECISIONS:
+        for precision in wanted.precisions:
             command = [sys.executable, SCRIPT, "--one", name, precision, "--threads", str(wanted.threads)]
             found.append(json.loads(run_tree(command, threads_env(wanted.threads)).output.splitlines()[-1])["cpu_s"])
         counted, stride = example_cost(name), getattr(example_options(name), "stride", (1, 1, 1))
         size = [f"{counted.parameters / 1e6:.1f}", f"{2e-9 * counted.multiply_adds:.0f}"]
         rows.append([name, "x".join(map(str, stride)), *size, *(f"{cpu:.2f}" for cpu in found)])
         seconds[name] = float(f"{found[0]:.2g}")
-        print(rows[-1], file=sys.stderr, flush=True)
-    print(table(("", "stride", "M parameters", "GFLOPs", "CPU s bf16", "CPU s fp32"), rows))
+        print(f"{name}: {found[0]:.2f} CPU s", file=sys.stderr, flush=True)
+    columns = [f"CPU s {precision}" for precision in wanted.precisions]
+    print(table(("", "stride", "M parameters", "GFLOPs", *columns), rows))
     print(f"\nCPU_SECONDS = {seconds}")
 
 

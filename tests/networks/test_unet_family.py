@@ -7,10 +7,12 @@ import torch
 from torch import nn
 
 from neuraxis.networks.attention_unet import AttentionUNet, Gate
+from neuraxis.networks.deeplab import DeepLab
 from neuraxis.networks.flexible_unet import FlexibleUNet
 from neuraxis.networks.multires_unet import MultiResBlock
 from neuraxis.networks.options import (
     AttentionUNetOptions,
+    DeepLabOptions,
     FlexibleUNetOptions,
     MultiResUNetOptions,
     UNet3PlusOptions,
@@ -109,3 +111,22 @@ def test_a_planned_unet3plus_has_five_stages_of_sources_as_wide_as_its_first():
     options = UNet3PlusOptions.planned(plan_topology((128, 128, 128), (1.0, 1.0, 1.0)), 32, 320)
 
     assert (options.features, options.skip_width) == ((32, 64, 128, 256, 320), 32)
+
+
+def test_deeplabs_pyramid_looks_from_each_rate_and_its_decoder_at_a_stage_of_a_quarter():
+    options = DeepLabOptions.planned(plan_topology((128, 128, 1), (1.0, 1.0, 5.0)), 4, 64, flat_axis=2)
+    network = DeepLab(options, 2, 3)
+
+    assert [look[0].dilation for look in network.pyramid] == [(1, 1), (6, 6), (12, 12), (18, 18)]
+    assert (options.stride, options.fine_stage) == ((16, 16, 1), 2)
+    assert network.fine[0].in_channels == options.features[2]
+    assert network.eval()(torch.randn(1, 2, 32, 48, 1)).shape == (1, 3, 32, 48, 1)
+
+
+def test_deeplab_knows_the_mean_of_the_whole_patch():
+    options = DeepLabOptions(features=(4, 8), width=8, rates=(1,), fine_width=4, **TWO)
+    network, image = DeepLab(options, 1, 1), torch.randn(1, 1, 64, 64, 1, requires_grad=True)
+
+    network(image)[0, 0, 0, 0].sum().backward()
+
+    assert (image.grad.abs() > 0).float().mean() > 0.99

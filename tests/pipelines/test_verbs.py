@@ -128,8 +128,9 @@ def test_one_kind_comes_alone_and_says_what_needs_an_extra() -> None:
 
 def test_networks_say_what_they_cost() -> None:
     found = nx.list_choices("networks")["networks"]
-    assert "; 31.2 M parameters, 0.95 TFLOPs at 128x128x128" in found["unet"]
-    assert "; 102.3 M parameters, 1.43 TFLOPs at 128x128x128" in found["residual-unet"]
+    assert "; stride 32x32x32, 31.2 M parameters, 0.95 TFLOPs, " in found["unet"]
+    assert "; stride 32x32x32, 102.3 M parameters, 1.4 TFLOPs" in found["residual-unet"]
+    assert "0.013 TFLOPs, 0.18 CPU seconds at 128x128x128" in found["segformer3d"]
 
 
 def test_a_misspelt_kind_is_answered_with_the_nearest_one() -> None:

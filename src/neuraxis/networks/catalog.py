@@ -29,6 +29,11 @@ NETWORKS = Catalog(
             "plain U-Net with a gate in each skip connection, 2D and 3D",
             "train",
         ),
+        "deeplab": Entry(
+            "neuraxis.networks.deeplab:DeepLab",
+            "DeepLabV3+ with a residual encoder, 2D and 3D",
+            "train",
+        ),
         "flexible-unet": Entry(
             "neuraxis.networks.flexible_unet:FlexibleUNet",
             "classic U-Net with large kernels, dropout and dilation, 2D and 3D",
@@ -63,6 +68,7 @@ OPTIONS = Catalog(
         "segresnet": Entry("neuraxis.networks.options:SegResNetOptions", "options of SegResNet"),
         "monai-unet": Entry("neuraxis.networks.options:MonaiUNetOptions", "options of MONAI's U-Net"),
         "attention-unet": Entry("neuraxis.networks.options:AttentionUNetOptions", "options of the attention U-Net"),
+        "deeplab": Entry("neuraxis.networks.options:DeepLabOptions", "options of DeepLabV3+"),
         "flexible-unet": Entry("neuraxis.networks.options:FlexibleUNetOptions", "options of the flexible U-Net"),
         "multires-unet": Entry("neuraxis.networks.options:MultiResUNetOptions", "options of MultiResUNet"),
         "unet3plus": Entry("neuraxis.networks.options:UNet3PlusOptions", "options of U-Net 3+"),
@@ -82,6 +88,7 @@ LAYERS = Catalog(
         "segresnet": Entry("neuraxis.networks.monai_layers:segresnet_layers", "layers of SegResNet"),
         "monai-unet": Entry("neuraxis.networks.monai_layers:monai_unet_layers", "layers of MONAI's U-Net"),
         "attention-unet": Entry("neuraxis.networks.unet_layers:attention_unet_layers", "layers of the attention U-Net"),
+        "deeplab": Entry("neuraxis.networks.unet_layers:deeplab_layers", "layers of DeepLabV3+"),
         "flexible-unet": Entry("neuraxis.networks.unet_layers:flexible_unet_layers", "layers of the flexible U-Net"),
         "multires-unet": Entry("neuraxis.networks.unet_layers:multires_unet_layers", "layers of MultiResUNet"),
         "unet3plus": Entry("neuraxis.networks.unet_layers:unet3plus_layers", "layers of U-Net 3+"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -13,6 +14,14 @@ from neuraxis.networks.topology import plan_topology
 
 Triple = tuple[int, int, int]
 EXAMPLE_PATCH: Triple = (128, 128, 128)
+# of a prediction of the example in bfloat16 on OpenVINO, one thread of an AMD EPYC (benchmarks/networks.py)
+CPU_SECONDS: Mapping[str, float] = {
+    "classic-unet": 4.6,
+    "monai-unet": 0.91,
+    "segformer3d": 0.18,
+    "segformer3d-moe": 0.29,
+    "unet": 4.6,
+}
 PROGRAM_GB, SCATTERED = 0.55, 1.2
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import gcd, log2, prod
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -217,6 +217,41 @@ class UNet3PlusOptions(_Stages):
         strides, kernels = topology.strides[:5], topology.kernels[:5]
         features = plan_features(len(strides), base, most)
         return cls(features=features, kernels=kernels, strides=strides, flat_axis=flat_axis, skip_width=base)
+
+
+class DeepLabOptions(_Stages):
+    """DeepLabV3+: a residual encoder and a pyramid of dilated convolutions.
+
+    Attributes:
+        features: channels of each stage of the encoder, from fine to coarse.
+        kernels: kernel size of each stage along (X, Y, Z); that of the last is the pyramid's.
+        strides: stride of each stage's first block; first (1, 1, 1).
+        flat_axis: the axis that has one voxel in a 2D network; None in a 3D one.
+        blocks: residual blocks of two convolutions in each stage.
+        rates: of dilation, in voxels of the last stage.
+        width: channels of the pyramid and of the decoder.
+        fine_width: channels that the finer stage is brought to.
+    """
+
+    blocks: int = Field(2, ge=1)
+    rates: tuple[Annotated[int, Field(ge=1)], ...] = Field((6, 12, 18), min_length=1)
+    width: int = Field(256, ge=1)
+    fine_width: int = Field(48, ge=1)
+
+    @property
+    def fine_stage(self) -> int:
+        """The stage whose channels the decoder sees: the third, or the last but one."""
+        return min(2, len(self.features) - 2)
+
+    @classmethod
+    def planned(cls, topology: Topology, base: int, most: int, flat_axis: int | None = None) -> Self:
+        """Return the options for a planned topology, of five stages at most; in 3D with taps close together."""
+        strides, kernels = topology.strides[:5], topology.kernels[:5]
+        features = plan_features(len(strides), base, most)
+        rates = (2, 4, 6) if flat_axis is None else (6, 12, 18)
+        return cls(
+            features=features, kernels=kernels, strides=strides, flat_axis=flat_axis, rates=rates, width=8 * base
+        )
 
 
 class MonaiUNetOptions(_Stages):

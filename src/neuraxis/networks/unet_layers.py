@@ -10,6 +10,7 @@ from math import prod
 from neuraxis.networks.layers import Layer, classic_unet_layers, sizes_of, unet_layers
 from neuraxis.networks.options import (
     AttentionUNetOptions,
+    DeepLabOptions,
     FlexibleUNetOptions,
     MultiResUNetOptions,
     Triple,
@@ -83,6 +84,31 @@ def unet3plus_layers(options: UNet3PlusOptions, patch: Triple, channels: int, ou
             yield Layer(taken, skip, kernel, size, held=3 * skip + brought, indices=indices, products=products)
         yield Layer(joined, joined, kernel, size, held=2 * joined)
         yield Layer(joined, outputs, ONE, size, norm=False, held=outputs, training_only=stage > 0)
+
+
+def deeplab_layers(options: DeepLabOptions, patch: Triple, channels: int, outputs: int) -> Iterator[Layer]:
+    """Yield the layers of DeepLabV3+."""
+    sizes, before = sizes_of(options.strides, patch), options.features[0]
+    yield Layer(channels, before, options.kernels[0], patch, held=2 * before)
+    for width, kernel, size in zip(options.features, options.kernels, sizes, strict=True):
+        for _ in range(options.blocks):
+            if before != width:
+                yield Layer(before, width, ONE, size, bias=False, held=before + width)
+            yield Layer(before, width, kernel, size, held=2 * width)
+            yield Layer(width, width, kernel, size, held=2 * width)
+            before = width
+    width, last, place = options.width, sizes[-1], options.fine_stage
+    for kernel in (ONE, *(options.kernels[-1],) * len(options.rates)):
+        yield Layer(before, width, kernel, last, held=3 * width)
+    yield Layer(before, width, ONE, ONE, norm=False, held=width)
+    yield Layer((len(options.rates) + 2) * width, width, ONE, last, held=3 * width)
+    fine, size = options.fine_width, sizes[place]
+    yield Layer(options.features[place], fine, ONE, size, held=2 * fine)
+    joined = raised(last, size, width, range(3))
+    yield Layer(width + fine, width, options.kernels[place], size, held=4 * width + fine, products=joined)
+    yield Layer(width, width, options.kernels[place], size, held=2 * width)
+    products = raised(size, patch, outputs, range(3))
+    yield Layer(width, outputs, ONE, size, norm=False, held=outputs, products=products)
 
 
 def raised(size: Triple, wanted: Triple, width: int, axes: range) -> int:

@@ -336,14 +336,17 @@ def _summaries(table: Catalog) -> dict[str, str]:
 
 
 def _network_cost(name: str) -> str:
-    """Return the parameters and FLOPs of an example; nothing where a network does not say what its layers are."""
-    from neuraxis.networks.cost import EXAMPLE_PATCH, example_cost
+    """Return stride, parameters, FLOPs and time of an example; nothing where a network does not say its layers."""
+    from neuraxis.networks.cost import CPU_SECONDS, EXAMPLE_PATCH, example_cost, example_options
 
     counted = example_cost(name)
     if not counted.parameters:
         return ""
-    flops, sides = 2e-12 * counted.multiply_adds, "x".join(map(str, EXAMPLE_PATCH))
-    return f"; {counted.parameters / 1e6:.1f} M parameters, {flops:.2f} TFLOPs at {sides}"
+    sides = "x".join(map(str, EXAMPLE_PATCH))
+    stride = "x".join(map(str, getattr(example_options(name), "stride", (1, 1, 1))))
+    time = f", {CPU_SECONDS[name]:g} CPU seconds" if name in CPU_SECONDS else ""
+    size = f"stride {stride}, {counted.parameters / 1e6:.1f} M parameters"
+    return f"; {size}, {2e-12 * counted.multiply_adds:.2g} TFLOPs{time} at {sides}"
 
 
 def _read_scan(

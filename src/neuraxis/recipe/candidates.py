@@ -23,7 +23,7 @@ from neuraxis.recipe.spacing import LOW_AT_LEAST, LOW_BELOW, coarsened, median_s
 BASE_FEATURES, MOST_FEATURES = 32, 320
 BATCH_3D, BATCH_2D, LEAST_BATCH = 2, 12, 2
 PLANNED = ("features", "strides", "kernels", "flat_axis", "first_width", "blocks_down", "blocks_up", "groups", "heads",
-           "depths", "reductions", "decoder_width", "experts", "chosen", "skip_width")  # fmt: skip
+           "depths", "reductions", "decoder_width", "experts", "chosen", "skip_width", "rates", "width")  # fmt: skip
 Triple = tuple[int, int, int]
 Spacing = tuple[float, float, float]
 

@@ -238,6 +238,8 @@ class _Planner:
             "depths": "Two blocks for each stage, as its authors have it.",
             "reductions": "The first three stages attend to as many tokens as the third has.",
             "decoder_width": "As wide as the widest stage can be.",
+            "rates": "Taps of dilated convolutions lie closer in 3D, whose patches have fewer voxels along an axis.",
+            "width": "As wide as a fourth stage.",
             "skip_width": "Each source is as wide as the first stage.",
             "experts": "As many for each stage as published.",
             "chosen": "Half of the experts, as published.",
