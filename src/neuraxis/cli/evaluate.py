@@ -136,6 +136,9 @@ class Evaluating(Scoring):
             show_default=False,
         ),
     ] = ()
+    parquet: Annotated[
+        bool, Parameter(help="Write scores.parquet beside scores.csv.", negative="", show_default=False)
+    ] = False
 
 
 PLAIN = Evaluating()
@@ -174,7 +177,9 @@ def evaluate(
     from neuraxis.pipelines.scoring.raters import read_rater_folders
 
     wish = evaluate_options(scoring)
-    options = FolderOptions(**vars(wish), raters=read_rater_folders(scoring.raters), gifs=scoring.gif)
+    options = FolderOptions(
+        **vars(wish), raters=read_rater_folders(scoring.raters), gifs=scoring.gif, parquet=scoring.parquet
+    )
     with display(output) as progress:
         known = references if data == UNDECIDED else _open(references, data)
         scores = evaluate_folders(predictions, known, results.into, results.overwrite, progress, options)

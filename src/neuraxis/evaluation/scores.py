@@ -155,6 +155,14 @@ class Scores:
         """
         tables.write(Path(path), self, overwrite)
 
+    def write_parquet(self, path: Path | str, overwrite: bool = True) -> None:
+        """Write the same rows as a Parquet file: text, whole numbers and floats; undefined values are NaN.
+
+        Raises:
+            UsageError: the file exists and `overwrite` is false.
+        """
+        tables.write_parquet_table(Path(path), self, overwrite)
+
     @classmethod
     def read_csv(cls, path: Path | str) -> Scores:
         """Read what `write_csv` wrote; the notes are written anew from the rows.

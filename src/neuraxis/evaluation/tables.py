@@ -12,6 +12,7 @@ import numpy as np
 
 from neuraxis.errors import DataError
 from neuraxis.evaluation.overlap import Counts
+from neuraxis.evaluation.parquet import Values, write_parquet
 from neuraxis.evaluation.rules import USUAL, USUAL_LESIONS, EmptyRule, LesionMatching, ScoringRules
 from neuraxis.evaluation.statistics import mean_of
 from neuraxis.files import write_csv
@@ -50,6 +51,20 @@ def write(path: Path, scores: Scores, overwrite: bool) -> None:
         files = [getattr(row, name) for name in _FILES]
         lines.append([*who, *values, *counts, numbers, *files, *rules.values()])
     write_csv(path, [*_WHO, *scores.metrics, *_COUNTS, _NUMBERS, *_FILES, *rules], lines, overwrite)
+
+
+def write_parquet_table(path: Path, scores: Scores, overwrite: bool) -> None:
+    """Write the Parquet file of `Scores.write_parquet`; rows without counts have -1 in their place."""
+    columns: dict[str, Values] = {name: [str(getattr(row, name)) for row in scores.rows] for name in _WHO}
+    for metric in scores.metrics:
+        columns[metric] = [float(row.values.get(metric, math.nan)) for row in scores.rows]
+    for name in _COUNTS:
+        columns[name] = [int(getattr(row.counts, name)) if row.counts else -1 for row in scores.rows]
+    columns[_NUMBERS] = [" ".join(map(str, row.numbers)) for row in scores.rows]
+    for name in _FILES:
+        columns[name] = [str(getattr(row, name)) for row in scores.rows]
+    columns |= {name: [value] * len(scores.rows) for name, value in _unusual(scores).items()}
+    write_parquet(path, columns, overwrite)
 
 
 def read(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:

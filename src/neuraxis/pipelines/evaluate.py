@@ -24,6 +24,7 @@ from neuraxis.report.agreement.sections import raters_section
 from neuraxis.report.evaluation_report import RunReport, choose_cases, report_html, write_run_report
 
 TABLE, SUMMARY, REPORT, RATERS, GIFS = "scores.csv", "summary.json", "report.html", "raters.csv", "gifs"
+PARQUET = "scores.parquet"
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,12 @@ class FolderOptions(EvaluateOptions):
         raters: name to folder of label maps of the same cases, by several raters; where the model lies among them is
             told in `raters.csv` and the report.
         gifs: ids of cases to write as moving pictures; "worst" is the one of the lowest Dice.
+        parquet: whether the table is written as `scores.parquet` too.
     """
 
     raters: Mapping[str, Path] = field(default_factory=dict)
     gifs: tuple[str, ...] = ()
+    parquet: bool = False
 
 
 def evaluate_folders(
@@ -68,12 +71,13 @@ def evaluate_folders(
     if into is not None:
         if into.exists() and not into.is_dir():
             raise UsageError(f"{into}: is a file. Name a folder with --into.")
-        for name in (TABLE, SUMMARY, REPORT, RATERS):
+        for name in (TABLE, PARQUET, SUMMARY, REPORT, RATERS):
             refuse_existing(into / name, overwrite)
     options, progress = options or EvaluateOptions(), progress or Silent()
     more = options if isinstance(options, FolderOptions) else FolderOptions()
-    if into is None and (more.raters or more.gifs):
-        raise UsageError(f"--{'raters' if more.raters else 'gif'}: writes files. Name a folder with --into.")
+    wanted = "raters" if more.raters else "gif" if more.gifs else "parquet" if more.parquet else ""
+    if into is None and wanted:
+        raise UsageError(f"--{wanted}: writes files. Name a folder with --into.")
     references = open_references(references)
     scores = evaluate(predictions, references, progress, options)
     if into is not None:
@@ -87,6 +91,8 @@ def evaluate_folders(
         further = (raters_section(agreement.standings, agreement.williams),) if agreement else ()
         report = replace(report, browser=pictures, browser_left_out=left_out, further=further)
         scores.write_csv(into / TABLE, overwrite)
+        if more.parquet:
+            scores.write_parquet(into / PARQUET, overwrite)
         write_json(into / SUMMARY, _summary(scores), overwrite)
         if agreement:
             agreement.write_csv(into / RATERS, overwrite)
