@@ -10,11 +10,12 @@ from neuraxis.evaluation.scores import Scores
 from neuraxis.pipelines.scoring.overlays import labels_of, overlay_of
 from neuraxis.progress import Progress
 from neuraxis.report.browser.slices import BrowserCase, browser_case, bytes_a_case
-from neuraxis.report.score_tables import term
+from neuraxis.report.score_tables import has_lesions, term
 from neuraxis.workers import map_in_order
 
 MOST_CASES = 200
-_TOLD = ("dice", "hd95_mm", "lesions_found", "lesions_reference", "lesions_false")
+_TOLD = ("dice", "hd95_mm")
+_LESIONS = ("lesions_found", "lesions_reference", "lesions_false")
 
 
 def browser_cases(scores: Scores, dataset: Dataset | None, progress: Progress) -> tuple[tuple[BrowserCase, ...], int]:
@@ -56,15 +57,15 @@ def cases_worst_first(scores: Scores) -> list[str]:
 
 
 def note_of(scores: Scores, case: str) -> str:
-    """Return a case's scores in a few words."""
+    """Return a case's scores in a few words; lesions only where counting them means something."""
+    lesions = has_lesions(scores) and set(_LESIONS) <= set(scores.metrics)
     parts = []
     for row in scores.rows:
         if row.case == case:
-            known = [(term(name), row.values[name]) for name in _TOLD if name in row.values]
-            told = ", ".join(
-                f"{form.name} {value:.{form.decimals}f}{f' {form.unit}' if form.unit else ''}"
-                for form, value in known
-                if math.isfinite(value)
-            )
-            parts.append(f"{row.structure}: {told or 'undefined'}")
+            known = [(term(name), value) for name in _TOLD if math.isfinite(value := row.values.get(name, math.nan))]
+            told = [f"{one.name} {value:.{one.decimals}f}{f' {one.unit}' if one.unit else ''}" for one, value in known]
+            if lesions:
+                found, reference, false = (row.values[name] for name in _LESIONS)
+                told.append(f"{found:.0f} of {reference:.0f} lesions, {false:.0f} false")
+            parts.append(f"{row.structure}: {', '.join(told) or 'undefined'}")
     return "; ".join(parts[:4]) + ("; …" if len(parts) > 4 else "")

@@ -23,7 +23,6 @@ from neuraxis.evaluation.raters import (
 from neuraxis.evaluation.scores import Scores
 from neuraxis.files import write_csv
 from neuraxis.progress import Progress
-from neuraxis.volume.formats import any_format
 from neuraxis.workers import map_in_order
 
 Raters = Mapping[str, Path]
@@ -98,7 +97,7 @@ def rater_agreement(scores: Scores, references: Path | Dataset, raters: Raters, 
     files = {row.case: (row.prediction_file, row.patient) for row in scores.rows}
 
     def compared(case: str) -> tuple[RaterRow, ...]:
-        model = any_format.read(Path(files[case][0])).array[0]
+        model = next(iter(maps.values()))[case].relabelled(Path(files[case][0])).read_label().array[0]
         said = {name: found[case].read_label().array[0] for name, found in maps.items()}
         rows: list[RaterRow] = []
         for structure, numbers in structures.items():
