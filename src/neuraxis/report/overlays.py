@@ -184,7 +184,8 @@ def hung(array: np.ndarray, across: int, index: int, box: tuple[slice, slice] = 
         index: which slice.
         box: the part of the plane to show.
     """
-    return np.ascontiguousarray(array.take(index, axis=across)[box].T[::-1, ::-1])
+    plane = array[tuple(index if axis == across else slice(None) for axis in range(3))]
+    return np.ascontiguousarray(plane[box].T[::-1, ::-1])
 
 
 def _planes(shape: tuple[int, ...]) -> tuple[str, ...]:
