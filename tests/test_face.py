@@ -25,7 +25,7 @@ NAMES = {
     "Case", "ChooseOptions", "CompareOptions", "ConvertOptions", "Dataset", "Finding", "FitResult", "Grid", "Labels",
     "FetchedDataset", "MakeOptions", "ModelBundle", "SourceOptions",
     "Plan", "Prediction", "Predictor", "PredictorOptions", "QuantiseOptions", "Recipe", "RunState", "Scores",
-    "SegmentOptions", "ShiftOptions", "TransferOptions", "Volume",
+    "ScoringOptions", "SegmentOptions", "ShiftOptions", "TransferOptions", "Volume",
     # errors
     "BundleError", "DataError", "MissingExtra", "NeuraxisError", "QualityFlag", "RecipeError", "ResourceError",
     "UnknownName", "UsageError",

@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from neuraxis.pipelines.comparison.shift import ShiftOptions, domain_shift
     from neuraxis.pipelines.demo import run_demo
     from neuraxis.pipelines.doctor import examine_machine
+    from neuraxis.pipelines.evaluate import ScoringOptions, write_report
     from neuraxis.pipelines.evaluate import evaluate_folders as evaluate
-    from neuraxis.pipelines.evaluate import write_report
     from neuraxis.pipelines.fit import FitResult
     from neuraxis.pipelines.forms.convert import ConvertOptions, convert
     from neuraxis.pipelines.int8.quantise import QuantiseOptions, quantise_bundle
@@ -111,6 +111,7 @@ else:
         "Recipe": "neuraxis.recipe.recipe",
         "RunState": "neuraxis.pipelines.runs.state",
         "Scores": "neuraxis.evaluation.scores",
+        "ScoringOptions": "neuraxis.pipelines.evaluate",
         "SegmentOptions": "neuraxis.pipelines.segment",
         "Volume": "neuraxis.volume.volume",
         **dict.fromkeys(("BundleError", "DataError", "MissingExtra", "NeuraxisError"), "neuraxis.errors"),
@@ -161,6 +162,7 @@ __all__ = [
     "ResourceError",
     "RunState",
     "Scores",
+    "ScoringOptions",
     "SegmentOptions",
     "ShiftOptions",
     "SourceOptions",

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import neuraxis as nx
 from neuraxis.dataset.labels import Labels
 from neuraxis.dataset.layouts.recognise import open_dataset
 from neuraxis.errors import DataError, UsageError
@@ -161,3 +162,15 @@ def test_references_in_colours_are_scored_and_drawn_as_the_dataset_reads_them(tm
     assert set(scores.structures()) == {"green", "red"}
     assert scores.mean("dice") == 1
     assert (tmp_path / "scores" / "report.html").is_file()
+
+
+def test_from_python_folders_may_be_text_and_further_files_are_written(tmp_path: Path) -> None:
+    reference = np.zeros((1, 9, 8, 7), np.uint8)
+    reference[0, 2:5, 2:5, 2:5] = 1
+    for folder in ("predictions", "references"):
+        (tmp_path / folder).mkdir()
+        nifti.write(tmp_path / folder / "a.nii.gz", Volume(reference, Grid((9, 8, 7), np.eye(4))))
+    places = [str(tmp_path / name) for name in ("predictions", "references", "scores")]
+    nx.evaluate(*places, options=nx.ScoringOptions(metrics=("dice",), gifs=("a",), parquet=True))
+    found = sorted(path.relative_to(places[2]).as_posix() for path in Path(places[2]).rglob("*") if path.is_file())
+    assert found == ["gifs/a.gif", "report.html", "scores.csv", "scores.parquet", "summary.json"]

@@ -173,11 +173,11 @@ def evaluate(
             labels.
         output: how it is shown.
     """
-    from neuraxis.pipelines.evaluate import FolderOptions, evaluate_folders
+    from neuraxis.pipelines.evaluate import ScoringOptions, evaluate_folders
     from neuraxis.pipelines.scoring.raters import read_rater_folders
 
     wish = evaluate_options(scoring)
-    options = FolderOptions(
+    options = ScoringOptions(
         **vars(wish), raters=read_rater_folders(scoring.raters), gifs=scoring.gif, parquet=scoring.parquet
     )
     with display(output) as progress:

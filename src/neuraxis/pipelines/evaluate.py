@@ -28,7 +28,7 @@ PARQUET = "scores.parquet"
 
 
 @dataclass(frozen=True)
-class FolderOptions(EvaluateOptions):
+class ScoringOptions(EvaluateOptions):
     """What to score, and what else to write beside the table.
 
     Attributes:
@@ -46,7 +46,7 @@ class FolderOptions(EvaluateOptions):
 def evaluate_folders(
     predictions: Path | str,
     references: Path | str | Dataset,
-    into: Path | None = None,
+    into: Path | str | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
     options: EvaluateOptions | None = None,
@@ -59,7 +59,7 @@ def evaluate_folders(
         into: folder for `scores.csv`, `summary.json` (nnU-Net's keys) and `report.html`; None writes nothing.
         overwrite: whether existing ones are replaced.
         progress: who shows how far it is.
-        options: labels, metrics, cases and rules, where not the usual ones, and with `FolderOptions` raters and
+        options: labels, metrics, cases and rules, where not the usual ones, and with `ScoringOptions` raters and
             moving pictures; without Dice among the metrics the
             report has no pictures, since the cases to show are chosen by it.
 
@@ -68,13 +68,14 @@ def evaluate_folders(
         UnknownName: there is no such metric; the message offers the nearest.
         UsageError: a result exists already; it is refused before anything is scored.
     """
+    into = None if into is None else Path(into)
     if into is not None:
         if into.exists() and not into.is_dir():
             raise UsageError(f"{into}: is a file. Name a folder with --into.")
         for name in (TABLE, PARQUET, SUMMARY, REPORT, RATERS):
             refuse_existing(into / name, overwrite)
     options, progress = options or EvaluateOptions(), progress or Silent()
-    more = options if isinstance(options, FolderOptions) else FolderOptions()
+    more = options if isinstance(options, ScoringOptions) else ScoringOptions()
     wanted = "raters" if more.raters else "gif" if more.gifs else "parquet" if more.parquet else ""
     if into is None and wanted:
         raise UsageError(f"--{wanted}: writes files. Name a folder with --into.")
