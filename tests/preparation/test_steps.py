@@ -290,3 +290,25 @@ def test_monai_interpolates_the_probability_of_a_region_and_not_its_logit():
 
     assert of_logits.ravel().tolist() == [1] * 8 + [0] * 3
     assert of_probabilities.ravel().tolist() == [1] * 6 + [0] * 5
+
+
+def test_a_size_is_kept_whatever_the_spacing_and_the_way_back_ends_on_the_scan():
+    from neuraxis.dataset.labels import Labels
+    from neuraxis.preparation.prepare import prepare_volume
+    from neuraxis.preparation.steps import restore
+    from neuraxis.recipe.preparation import PreparationRecipe
+    from neuraxis.volume.grid import Grid
+    from neuraxis.volume.volume import Volume
+
+    labels = Labels(names={"background": 0, "ball": 1})
+    recipe = PreparationRecipe(spacing_mm=(1.0, 1.0, 2.0), normalisation={"T1": "none"}, size=(32, 32, 0))
+    for shape, spacing in (((40, 50, 9), (1.0, 1.0, 4.0)), ((70, 64, 12), (0.5, 0.7, 2.0))):
+        x, y, _ = np.indices(shape)
+        ball = (((x - shape[0] / 2) / 12) ** 2 + ((y - shape[1] / 2) / 14) ** 2 < 1).astype(np.int16)
+        volume = Volume(ball[None].astype(np.float32), Grid(shape, np.diag([*spacing, 1.0])))
+        prepared = prepare_volume(volume, ("T1",), recipe, ball, labels)
+        assert prepared.image.shape == (1, 32, 32, round(shape[2] * spacing[2] / 2))
+        logits = np.stack([1 - 2.0 * prepared.target[0], 2.0 * prepared.target[0] - 1]).astype(np.float32)
+        found = restore([logits], prepared.way_back, labels).segmentation
+        assert found.shape == shape
+        assert 2 * (found & ball).sum() / (found.sum() + ball.sum()) > 0.95

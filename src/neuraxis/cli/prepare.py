@@ -15,6 +15,9 @@ from neuraxis.cli.printing import show, show_json
 def prepare(
     *datasets: Annotated[Path, Parameter(name="DATASET", required=True)],
     into: Annotated[Path, Parameter(help="Folder of the store; cases that are there already are kept.")],
+    copies: Annotated[
+        int, Parameter(help="Augmented copies of each case that trains, beside those of training itself.")
+    ] = 0,
     overwrite: Overwrite = False,
     data: DecidedData = UNDECIDED,
     output: Output = SHOWN,
@@ -29,16 +32,22 @@ def prepare(
     Args:
         datasets: Folders of labelled scans; several are joined.
         into: where the store goes.
+        copies: how many; cases that are held out have none in their fold.
         overwrite: replace a store of other data or decisions.
         data: how folders are understood, and the wishes.
         output: how it is shown.
     """
+    from neuraxis.pipelines.copies.copies import StoreOptions, without_copies
     from neuraxis.pipelines.steps import prepare_datasets
 
+    how = StoreOptions(overwrite, copies)
     with display(output) as progress:
-        store = prepare_datasets(data.places(datasets), data.recipe, data.settings, into, progress, overwrite)
+        store = prepare_datasets(data.places(datasets), data.recipe, data.settings, into, progress, how)
+    ids = store.ids()
+    cases = without_copies(ids, copies)
     if output.json:
-        show_json({"store": into, "cases": store.ids()})
+        show_json({"store": into, "cases": cases, "copies": copies})
     else:
-        show(f"{len(store.ids())} cases are prepared.\n\nNext: neuraxis train {into} --into RUN")
+        beside = f", with {len(ids) - len(cases)} augmented copies beside them" if copies else ""
+        show(f"{len(cases)} cases are prepared{beside}.\n\nNext: neuraxis train {into} --into RUN")
     return 0

@@ -32,14 +32,13 @@ from neuraxis.pipelines.outcome import (
     score_held_out,
     write_outcome,
 )
-from neuraxis.pipelines.run_folder import RunFolder, folds_from_json, refuse_foreign, writing_in
+from neuraxis.pipelines.run_folder import RunFolder, folds_from_json, pick_fold, refuse_foreign, writing_in
 from neuraxis.pipelines.runs.data import open_datasets
 from neuraxis.pipelines.runs.previews import find_scans, prepare_scans
 from neuraxis.pipelines.steps import (
     Planned,
     PlanOptions,
     draft_card,
-    pick_fold,
     plan_all,
     read_plan,
     tell_plan,

@@ -144,3 +144,14 @@ def folds_to_json(folds: tuple[Fold, ...]) -> list[dict[str, list[str]]]:
 def folds_from_json(content: list[dict[str, list[str]]]) -> tuple[Fold, ...]:
     """Build folds from what `folds_to_json` returned."""
     return tuple(Fold(tuple(fold["train"]), tuple(fold["val"])) for fold in content)
+
+
+def pick_fold(folds: tuple[Fold, ...], number: int) -> Fold:
+    """Return a fold by its number.
+
+    Raises:
+        UsageError: there is none of that number.
+    """
+    if not 0 <= number < len(folds):
+        raise UsageError(f"--fold {number}: the data have folds 0 to {len(folds) - 1}.")
+    return folds[number]

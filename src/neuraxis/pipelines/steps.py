@@ -19,7 +19,15 @@ from neuraxis.dataset.splits import Fold, check_folds, hash_folds, split_by_pati
 from neuraxis.errors import DataError, RecipeError, UsageError
 from neuraxis.files import folder_lock, read_json, sha256, write_json, write_text
 from neuraxis.hardware import check_device
-from neuraxis.pipelines.run_folder import RunFolder, folds_from_json, folds_to_json, refuse_foreign, writing_in
+from neuraxis.pipelines.copies import copies
+from neuraxis.pipelines.run_folder import (
+    RunFolder,
+    folds_from_json,
+    folds_to_json,
+    pick_fold,
+    refuse_foreign,
+    writing_in,
+)
 from neuraxis.pipelines.runs.data import RECIPE, labels_in, labels_of_run, open_datasets
 from neuraxis.pipelines.runs.limits import limits_of
 from neuraxis.pipelines.runs.other_store import refuse_other_store
@@ -269,41 +277,47 @@ def prepare_datasets(
     settings: Sequence[str] = (),
     into: Path = Path("prepared"),
     progress: Progress | None = None,
-    overwrite: bool = False,
+    how: copies.StoreOptions = copies.PLAIN_STORE,
 ) -> Store:
     """Plan and prepare into a store that `train_store` takes: cases, recipe, labels and splits.
 
     The same call again goes on where it was interrupted. A store of other data or other decisions is replaced only
-    with `overwrite`.
+    where `how` says so.
 
     Raises:
-        UsageError: `into` holds other files, or the store of other data or decisions.
+        UsageError: `into` holds other files, or the store of other data or decisions; or copies cannot be made.
         ResourceError: disk or memory does not suffice; of the disk it is told before anything is written.
     """
     planned = plan_all(paths, recipe, settings, progress, PlanOptions(allow_leak=True))
     tell_leaks(planned.leaks)
     if into.is_dir() and any(into.iterdir()) and not (into / MANIFEST).is_file():
         raise UsageError(f"{into}: holds files that are not of a store. Name another place with --into.")
-    manifest, decisions = store_manifest(planned), planned.plan.recipe.preparation
-    if (into / MANIFEST).is_file() and not overwrite:
+    copies.refuse_copies(planned.plan.recipe, [case.id for case in planned.dataset.cases], how.copies)
+    manifest, decisions = store_manifest(planned, how.copies), planned.plan.recipe.preparation
+    if (into / MANIFEST).is_file() and not how.overwrite:
         refuse_other_store(into, read_json(into / MANIFEST), manifest)
     if not (into / MANIFEST).is_file():
         dataset = planned.dataset
-        refuse_too_little_room(estimate_needs(dataset.cases, dataset, decisions, planned.fingerprint), into)
+        needs = estimate_needs(dataset.cases, dataset, decisions, planned.fingerprint)
+        refuse_too_little_room(needs * (1 + how.copies), into)
+    copied = copies.copied_cases(planned.folds)
     with folder_lock(into):
         write_json(into / MANIFEST, manifest)
         write_text(into / RECIPE, planned.plan.to_toml())
-        Store(into).keep_only([case.id for case in planned.dataset.cases])
-        return prepare_dataset(planned.dataset, decisions, into, progress, planned.fingerprint)
+        Store(into).keep_only([*(case.id for case in planned.dataset.cases), *copies.all_copies(copied, how.copies)])
+        store = prepare_dataset(planned.dataset, decisions, into, progress, planned.fingerprint)
+        copies.make_copies(store, planned.plan.recipe, copied, how.copies, progress)
+        return store
 
 
-def store_manifest(planned: Planned) -> dict[str, Any]:
-    """Return what training needs to know beside the prepared cases: the splits, and each fold's card."""
+def store_manifest(planned: Planned, copied: int = 0) -> dict[str, Any]:
+    """Return what training needs to know beside the prepared cases: splits, each fold's card, copies of each case."""
     cards = [draft_card(planned, number) for number in range(len(planned.folds))]
     return {
         "folds": folds_to_json(planned.folds),
         "cards": [card.model_dump(mode="json", exclude={"created", "versions"}) for card in cards],
         "leaks": [finding.to_dict() for finding in planned.leaks],
+        "copies": copied,
     }
 
 
@@ -374,17 +388,6 @@ def job_of_store(store: Path, into: Path, fold: int, device: str = "auto") -> Tr
     if not (store / MANIFEST).is_file():
         raise DataError(f"{store}: is not a prepared store. Make one with: neuraxis prepare DATASET --into {store}")
     manifest = read_json(store / MANIFEST)
-    split = pick_fold(folds_from_json(manifest["folds"]), fold)
+    split = copies.with_copies(pick_fold(folds_from_json(manifest["folds"]), fold), manifest.get("copies", 0))
     card = Card.model_validate(manifest["cards"][fold])
     return TrainingJob(Store(store), split, card.labels, card.recipe, len(card.inputs), into, device)
-
-
-def pick_fold(folds: tuple[Fold, ...], number: int) -> Fold:
-    """Return a fold by its number.
-
-    Raises:
-        UsageError: there is none of that number.
-    """
-    if not 0 <= number < len(folds):
-        raise UsageError(f"--fold {number}: the data have folds 0 to {len(folds) - 1}.")
-    return folds[number]

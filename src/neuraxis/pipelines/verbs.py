@@ -179,6 +179,7 @@ def prepare(
     into: Path | str,
     progress: Progress | None = None,
     overwrite: bool = False,
+    copies: int = 0,
 ) -> Store:
     """Crop, resample and normalise every case into a store that `train` takes.
 
@@ -188,15 +189,18 @@ def prepare(
         into: folder of the store; cases that are there already are kept.
         progress: who shows how far it is.
         overwrite: replace a store of other data or decisions.
+        copies: augmented copies of each case that trains.
 
     Raises:
         DataError: the data are refused.
         UsageError: `into` holds other files, or the store of other data or decisions.
     """
+    from neuraxis.pipelines.copies.copies import StoreOptions
     from neuraxis.pipelines.steps import prepare_datasets
 
+    how = StoreOptions(overwrite, copies)
     with _as_file(recipe) as source:
-        return prepare_datasets(_paths(datasets), source, (), Path(into), progress, overwrite)
+        return prepare_datasets(_paths(datasets), source, (), Path(into), progress, how)
 
 
 def train(

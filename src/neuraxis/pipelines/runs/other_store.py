@@ -21,6 +21,9 @@ def refuse_other_store(into: Path, there: dict[str, Any], asked: dict[str, Any])
     same_data = all(kept[key] == card[key] for key in ("channels", "labels", "data_hash"))
     if not same_data or there["folds"] != asked["folds"]:
         raise UsageError(f"{into}: holds the store of other data or splits. {advice}")
+    if there.get("copies", 0) != asked.get("copies", 0):
+        told = f"{there.get('copies', 0)} augmented copies of each case, asked are {asked.get('copies', 0)}"
+        raise UsageError(f"{into}: holds a store with {told}. {advice}")
     earlier = Recipe.model_validate(kept["recipe"]).model_dump(mode="json")  # a key that came since has its default
     for key in sorted({*leaves(earlier), *leaves(card["recipe"])}):
         before, now = look_up(earlier, key), look_up(card["recipe"], key)
