@@ -21,7 +21,7 @@ from neuraxis.dataset.layouts.recognise import open_dataset, open_place
 from neuraxis.dataset.opening import Place
 from neuraxis.errors import UnknownName, UsageError
 from neuraxis.progress import Progress
-from neuraxis.registry import need
+from neuraxis.registry import Catalog, need
 from neuraxis.training.devices.options import Devices
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from neuraxis.preparation.store import Store
     from neuraxis.recipe.planner import Plan
     from neuraxis.recipe.recipe import Recipe
-    from neuraxis.registry import Catalog
     from neuraxis.volume.volume import Volume
 
 Data = Dataset | Path | str
@@ -198,9 +197,8 @@ def prepare(
     from neuraxis.pipelines.copies.copies import StoreOptions
     from neuraxis.pipelines.steps import prepare_datasets
 
-    how = StoreOptions(overwrite, copies)
     with _as_file(recipe) as source:
-        return prepare_datasets(_paths(datasets), source, (), Path(into), progress, how)
+        return prepare_datasets(_paths(datasets), source, (), Path(into), progress, StoreOptions(overwrite, copies))
 
 
 def train(
