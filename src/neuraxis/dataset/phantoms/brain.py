@@ -67,10 +67,16 @@ class _Build:
     ventricles: float
 
 
-def grow_brain(axes: Sequence[np.ndarray], rng: np.random.Generator) -> Brain:
-    """Form one subject's brain on the grid where three axes (mm, ascending, evenly spaced) cross."""
+def grow_brain(axes: Sequence[np.ndarray], rng: np.random.Generator, variety: float = 1.0) -> Brain:
+    """Form one subject's brain on the grid where three axes (mm, ascending, evenly spaced) cross.
+
+    Args:
+        axes: where the voxels lie.
+        rng: draws the subject.
+        variety: factor on how much subjects differ in size and shape.
+    """
     build = _Build(*rng.uniform((0.95, 0.5, 2.6, 0.85), (1.03, 1.0, 3.2, 1.45)))
-    points = _warped(axes, build.size, rng)
+    points = _warped(axes, 1 + (build.size - 1) * variety, rng, variety)
     voxel_mm = float(np.prod([axis[1] - axis[0] for axis in axes]) ** (1 / 3))
     cerebrum, cerebellum, stem = _solids(points)
     surface = blend(blend(cerebrum, cerebellum, 10), stem, 16) + np.float32(1.2)
@@ -89,9 +95,9 @@ def grow_brain(axes: Sequence[np.ndarray], rng: np.random.Generator) -> Brain:
     return Brain(tissues, surface, cortex, ventricle, points, depth)
 
 
-def _warped(axes: Sequence[np.ndarray], size: float, rng: np.random.Generator) -> Coordinates:
+def _warped(axes: Sequence[np.ndarray], size: float, rng: np.random.Generator, variety: float) -> Coordinates:
     """Return the head's own coordinates of each voxel: scaled, and bent by a few mm."""
-    bends = [Field.draw(rng, 90).on(axes) * np.float32(3.0) for _ in range(3)]
+    bends = [Field.draw(rng, 90).on(axes) * np.float32(3.0 * variety) for _ in range(3)]
     grid = np.meshgrid(*[np.asarray(axis, np.float32) for axis in axes], indexing="ij", sparse=True)
     x, y, z = ((straight + bend) / np.float32(size) for straight, bend in zip(grid, bends, strict=True))
     return x, y, z

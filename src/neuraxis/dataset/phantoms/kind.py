@@ -12,6 +12,8 @@ from typing import Literal
 
 import numpy as np
 
+VARIETY = 1.45  # of brains that are written as datasets: at coarse voxels, fewer differences would look like copies
+MARGIN_MM = 16.0  # of room around them, since they differ more
 Size = Literal["small", "medium", "large"]
 
 

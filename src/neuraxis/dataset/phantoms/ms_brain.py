@@ -69,9 +69,11 @@ def make_phantom(site: Site, seed: int, subject: int, options: PhantomOptions | 
     return Phantom(Volume(images, grid, stored, name), Volume(label, grid, stored, name), lesions.each)
 
 
-def head_axes(spacing_mm: tuple[float, float, float], options: PhantomOptions) -> list[np.ndarray]:
-    """Return the voxel centres (mm) along the three axes of the head."""
-    extent = [size + (_SKULL_MM if options.skull else 0) for size in _EXTENT_MM]
+def head_axes(
+    spacing_mm: tuple[float, float, float], options: PhantomOptions, margin_mm: float = 0.0
+) -> list[np.ndarray]:
+    """Return the voxel centres (mm) along the three axes of the head, with more room around it where asked for."""
+    extent = [size + margin_mm + (_SKULL_MM if options.skull else 0) for size in _EXTENT_MM]
     shape = options.shape or [int(np.ceil(size / step)) for size, step in zip(extent, spacing_mm, strict=True)]
     return [
         centre + (np.arange(count) - (count - 1) / 2) * step

@@ -45,8 +45,8 @@ def test_each_part_shows_in_the_contrast_that_it_is_known_by(tumours: list[Speci
         gain = np.median(t1ce[normal]) / np.median(t1[normal])
         assert t1ce[enhancing].mean() > 1.3 * gain * t1[enhancing].mean()
         assert abs(t1ce[oedema].mean() / (gain * t1[oedema].mean()) - 1) < 0.3
-        assert np.median(flair[oedema]) > 1.1 * np.median(flair[normal])
-        assert np.median(t2[oedema]) > np.median(t2[normal])
+        assert np.median(flair[oedema]) > 1.05 * np.median(flair[normal])
+        assert np.median(t2[oedema]) > 1.2 * np.percentile(t2[normal], 25)  # white matter
 
 
 def test_the_files_bear_the_names_of_brats_2020(tmp_path: Path) -> None:

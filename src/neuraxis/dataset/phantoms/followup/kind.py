@@ -26,7 +26,7 @@ from neuraxis.dataset.phantoms.followup.changes import (
     follow_lesions,
     render_visit,
 )
-from neuraxis.dataset.phantoms.kind import MakeOptions, PhantomKind, Specimen, site_number
+from neuraxis.dataset.phantoms.kind import MARGIN_MM, VARIETY, MakeOptions, PhantomKind, Specimen, site_number
 from neuraxis.dataset.phantoms.mimics import CHANNELS
 from neuraxis.dataset.phantoms.ms_brain import PhantomOptions, head_axes, stored_grid
 from neuraxis.dataset.phantoms.scanner import SITES, Site, acquire
@@ -81,9 +81,9 @@ def follow_brain(site: Site, seed: int, subject: int, spacing_mm: float) -> Foll
     spacing = (spacing_mm, spacing_mm, spacing_mm)
     offsets = np.array([np.zeros(3), pose.uniform(-4, 4, 3)])
     worlds = [np.eye(4), _rigid(np.deg2rad(pose.uniform(-4, 4, 3)), pose.uniform(-5, 5, 3))]
-    grids = [[axis + shift for axis, shift in zip(head_axes(spacing, PhantomOptions()), by, strict=True)]
+    grids = [[axis + shift for axis, shift in zip(head_axes(spacing, PhantomOptions(), MARGIN_MM), by, strict=True)]
              for by in offsets]  # fmt: skip
-    brains = [grow_brain(axes, generator(seed, subject, _ANATOMY)) for axes in grids]
+    brains = [grow_brain(axes, generator(seed, subject, _ANATOMY), VARIETY) for axes in grids]
     lesions = follow_lesions(brains[0], grids[0], generator(seed, subject, _LESIONS))
     visits = []
     for visit, (axes, brain, world) in enumerate(zip(grids, brains, worlds, strict=True)):

@@ -12,7 +12,7 @@ import numpy as np
 
 from neuraxis.dataset.phantoms.brain import TISSUES, Brain, grow_brain
 from neuraxis.dataset.phantoms.fields import Field, generator
-from neuraxis.dataset.phantoms.kind import MakeOptions, PhantomKind, Specimen, site_number
+from neuraxis.dataset.phantoms.kind import MARGIN_MM, VARIETY, MakeOptions, PhantomKind, Specimen, site_number
 from neuraxis.dataset.phantoms.mimics import add_mimics
 from neuraxis.dataset.phantoms.ms_brain import PhantomOptions, head_axes, stored_grid
 from neuraxis.dataset.phantoms.scanner import CONTRAST, SITES, Site, receive
@@ -62,8 +62,8 @@ def _specimen(options: MakeOptions, subject: int) -> Specimen:
 def _make(options: MakeOptions, subject: int) -> tuple[Volume, Volume]:
     """Return FLAIR, T1, T1ce and T2 as (4, X, Y, Z) int16, 0 outside the brain, and the labels."""
     site, step = SITES[site_number(options, subject)], _SPACING_MM[options.size]
-    axes = head_axes((step, step, step), PhantomOptions())
-    brain = grow_brain(axes, generator(options.seed, subject, _ANATOMY))
+    axes = head_axes((step, step, step), PhantomOptions(), MARGIN_MM)
+    brain = grow_brain(axes, generator(options.seed, subject, _ANATOMY), VARIETY)
     glioma = grow_glioma(brain, axes, generator(options.seed, subject, _TUMOUR))
     images = _scan(brain, glioma, axes, site, generator(options.seed, subject, _SCAN))
     shape, origin = brain.surface_mm.shape, np.array([axis[0] for axis in axes])
