@@ -16,10 +16,14 @@ Triple = tuple[int, int, int]
 EXAMPLE_PATCH: Triple = (128, 128, 128)
 # of a prediction of the example in bfloat16 on OpenVINO, one thread of an AMD EPYC (benchmarks/networks.py)
 CPU_SECONDS: Mapping[str, float] = {
+    "attention-unet": 4.7,
     "classic-unet": 4.6,
+    "deeplab": 5.5,
+    "flexible-unet": 4.5,
     "monai-unet": 0.91,
     "segformer3d": 0.18,
     "segformer3d-moe": 0.29,
+    "segresnet": 6.0,
     "unet": 4.6,
 }
 PROGRAM_GB, SCATTERED = 0.55, 1.2
@@ -93,6 +97,18 @@ def example_options(name: str) -> Any:
     kind = OPTIONS.load(name)
     topology = plan_topology(EXAMPLE_PATCH, (1.0, 1.0, 1.0))
     return kind.planned(topology, 32, 320) if hasattr(kind, "planned") else kind()
+
+
+def example_in_words(name: str) -> str:
+    """Return stride, parameters, FLOPs and time of the example; nothing where a network does not say its layers."""
+    counted = example_cost(name)
+    if not counted.parameters:
+        return ""
+    of_options = getattr(example_options(name), "stride", (1, 1, 1))
+    sides, stride = ("x".join(map(str, each)) for each in (EXAMPLE_PATCH, of_options))
+    time = f"{2e-12 * counted.multiply_adds:.2g} TFLOPs"
+    time += f", {CPU_SECONDS[name]:g} CPU seconds" if name in CPU_SECONDS else ""
+    return f"; stride {stride}, {counted.parameters / 1e6:.1f} M parameters, {time} at {sides}"
 
 
 def training_memory_gb(name: str, options: Any, patch: Triple, batch: int, channels: int, outputs: int) -> float:

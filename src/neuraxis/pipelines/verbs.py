@@ -329,26 +329,14 @@ def list_choices(kind: str = "") -> dict[str, dict[str, str]]:
 
 
 def _summaries(table: Catalog) -> dict[str, str]:
+    from neuraxis.networks.cost import example_in_words
+
     found = {}
     for name in table.names():
         extra = table.entries[name].extra if name in table.entries else ""
-        cost = _network_cost(name) if table.kind == "network" else ""
+        cost = example_in_words(name) if table.kind == "network" else ""
         found[name] = table.summary(name) + cost + (f" (needs neuraxis[{extra}])" if extra else "")
     return found
-
-
-def _network_cost(name: str) -> str:
-    """Return stride, parameters, FLOPs and time of an example; nothing where a network does not say its layers."""
-    from neuraxis.networks.cost import CPU_SECONDS, EXAMPLE_PATCH, example_cost, example_options
-
-    counted = example_cost(name)
-    if not counted.parameters:
-        return ""
-    sides = "x".join(map(str, EXAMPLE_PATCH))
-    stride = "x".join(map(str, getattr(example_options(name), "stride", (1, 1, 1))))
-    time = f", {CPU_SECONDS[name]:g} CPU seconds" if name in CPU_SECONDS else ""
-    size = f"stride {stride}, {counted.parameters / 1e6:.1f} M parameters"
-    return f"; {size}, {2e-12 * counted.multiply_adds:.2g} TFLOPs{time} at {sides}"
 
 
 def _read_scan(
