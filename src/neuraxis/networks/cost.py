@@ -21,6 +21,7 @@ CPU_SECONDS: Mapping[str, float] = {
     "deeplab": 5.5,
     "flexible-unet": 4.5,
     "monai-unet": 0.91,
+    "residual-unet": 7.0,
     "segformer3d": 0.18,
     "segformer3d-moe": 0.29,
     "segresnet": 6.0,
