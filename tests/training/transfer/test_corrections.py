@@ -38,14 +38,18 @@ def corrected_label(dataset, case, into, name=None):
 
 
 def further(dataset, into, **cases):
-    """Write a dataset of new cases; each has the scan of another one, moved by some voxels, and a patient."""
+    """Write a dataset of new cases, each with a scan of its own on the grid of another one's, and a patient."""
     for name in ("imagesTr", "labelsTr"):
         (into / name).mkdir(parents=True)
-    for shift, (id, (source, _)) in enumerate(cases.items(), start=1):
-        for folder, end in (("imagesTr", "_0000.nii.gz"), ("labelsTr", ".nii.gz")):
-            image = nib.load(dataset / folder / f"{source}{end}")
-            moved = np.roll(np.asarray(image.dataobj), shift, axis=0)
-            nib.save(nib.Nifti1Image(moved, image.affine), into / folder / f"{id}{end}")
+    for seed, (id, (source, _)) in enumerate(cases.items(), start=100):
+        like = nib.load(dataset / "imagesTr" / f"{source}_0000.nii.gz")
+        draws = np.random.default_rng(seed)
+        middle = draws.uniform(6, 11, 3)[:, None, None, None]
+        distance = np.sqrt(((np.indices(like.shape) - middle) ** 2).sum(axis=0))
+        label = np.where(distance < 3, 1, np.where(distance < 5, 2, 0)).astype(np.uint8)
+        image = (np.choose(label, (0.0, 300.0, 150.0)) + draws.normal(100, 30, label.shape)).astype(np.int16)
+        nib.save(nib.Nifti1Image(image, like.affine), into / "imagesTr" / f"{id}_0000.nii.gz")
+        nib.save(nib.Nifti1Image(label, like.affine), into / "labelsTr" / f"{id}.nii.gz")
     content = json.loads((dataset / "dataset.json").read_text())
     content |= {"numTraining": len(cases), "subject": {id: patient for id, (_, patient) in cases.items()}}
     (into / "dataset.json").write_text(json.dumps(content))
