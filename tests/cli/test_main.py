@@ -105,8 +105,9 @@ def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     "verb",
     [
-        *([verb] for verb in main.VERBS if verb not in ("bundle", "run")),
+        *([verb] for verb in main.VERBS if verb not in ("bundle", "dataset", "run")),
         *(["bundle", verb] for verb in ("show", "verify")),
+        *(["dataset", verb] for verb in ("list", "info", "fetch", "make")),
         *(["run", verb] for verb in ("list", "watch", "stop", "clean")),
     ],
 )

@@ -36,7 +36,7 @@ def files_in(folder: Path) -> list[str]:
         ("segment toy/imagesTr --model toy/dataset.json --into out", 4, "is not a readable bundle file"),
         ("segment lost.nii.gz --model MODEL --into out", 3, "lost.nii.gz"),
         ("segment FLIAR=toy/imagesTr/sub-0_0000.nii.gz --model MODEL --into out", 3, "Did you mean 'FLAIR'?"),
-        ("segment toy/imagesTr --model MODEL --into toy/dataset.json", 2, "is a file that is no NIfTI"),
+        ("segment toy/imagesTr --model MODEL --into toy/dataset.json", 2, "is a file that is no scan"),
         ("evaluate lost toy", 3, "lost: no such file or folder."),
         ("evaluate toy/labelsTr toy --into toy/dataset.json", 2, "is a file. Name a folder with --into."),
         ("bundle verify lost.nxb", 4, "lost.nxb: no such bundle."),

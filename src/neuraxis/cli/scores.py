@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from neuraxis.cli.printing import columns, number
-from neuraxis.evaluation.catalog import metric_of
 
 if TYPE_CHECKING:
     from neuraxis.evaluation.scores import Scores
@@ -52,6 +51,8 @@ def describe_scores(scores: Scores, every: bool = False) -> str:
 
 def chief_metrics(metrics: Sequence[str]) -> list[str]:
     """Return the first column of each chief metric: of several tolerances the first alone."""
+    from neuraxis.evaluation.catalog import metric_of
+
     by_metric: dict[str, str] = {}
     for column in metrics:
         by_metric.setdefault(metric_of(column)[0], column)
