@@ -93,6 +93,30 @@ def write_text(path: Path, text: str, overwrite: bool = True) -> None:
         part.write_text(text, encoding="utf-8")
 
 
+@contextlib.contextmanager
+def whole_folder(into: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `into`; it gets its name when it is complete, else nothing is left.
+
+    Raises:
+        UsageError: `into` exists and is no empty folder.
+        ResourceError: the folder above cannot be written to.
+    """
+    if into.exists() and (not into.is_dir() or any(into.iterdir())):
+        raise UsageError(f"{into} exists already and is not empty. Name another place with --into.")
+    try:
+        into.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=".part-", dir=into.parent))
+    except OSError as error:
+        why = f"cannot be written to ({error.strerror})"
+        raise ResourceError(f"{into.parent}: {why}. Choose another --into.") from error
+    try:
+        yield part
+        part.chmod(0o777 & ~_umask())
+        os.replace(part, into)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
 def write_csv(path: Path, header: Sequence[str], lines: Iterable[Iterable[object]], overwrite: bool = True) -> None:
     """Write a table atomically, a header and lines of as many cells."""
     with atomic_path(path, overwrite) as part, part.open("w", newline="", encoding="utf-8") as stream:

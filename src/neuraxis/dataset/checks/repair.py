@@ -9,9 +9,7 @@ RAS+. Everything else is for somebody who knows the scans, and is told.
 from __future__ import annotations
 
 import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +21,8 @@ from neuraxis.dataset.case import Case, ImageFile
 from neuraxis.dataset.coding import PLAIN
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.labels import Labels
-from neuraxis.errors import DataError, ResourceError, UsageError, suggest
+from neuraxis.errors import DataError, UsageError, suggest
+from neuraxis.files import whole_folder
 from neuraxis.progress import Progress, Silent
 from neuraxis.volume.formats import any_format
 from neuraxis.volume.grid import SAME_VOXELS
@@ -108,7 +107,7 @@ def repair_dataset(
     if options.unknown == "ignore" and dataset.labels.ignore is None:
         raise UsageError("--unknown ignore: the labels have no number to ignore. Name one in dataset.json.")
     repairs: list[Repair] = []
-    with _whole_folder(into) as part, (progress or Silent()).stage("repair", len(cases)) as stage:
+    with whole_folder(into) as part, (progress or Silent()).stage("repair", len(cases)) as stage:
         shutil.copytree(base, part, dirs_exist_ok=True, ignore=_HIDDEN, ignore_dangling_symlinks=True)
         work = partial(_repair_case, labels=dataset.labels, options=options, base=base, into=part)
         for found in map_in_order(work, cases):
@@ -130,7 +129,7 @@ def repair_scans(cases: Sequence[Case], options: RepairOptions, into: Path) -> t
     for path in files:
         _refuse_place(path.parent.resolve() / path.name, into.resolve())
     repairs: list[Repair] = []
-    with _whole_folder(into.resolve()) as part:
+    with whole_folder(into.resolve()) as part:
         for case in cases:
             for path in _files(case):
                 copy = shutil.copytree if path.is_dir() else shutil.copy2
@@ -146,27 +145,6 @@ def _alone(case: Case, path: Path) -> Case:
 def _refuse_place(base: Path, into: Path) -> None:
     if into.is_relative_to(base) or base.is_relative_to(into):
         raise UsageError(f"{into}: lies in {base}, or holds it. Name a folder beside it with --into.")
-    if into.exists() and (not into.is_dir() or any(into.iterdir())):
-        raise UsageError(f"{into}: exists and is not empty. Name a new folder with --into.")
-
-
-@contextmanager
-def _whole_folder(into: Path) -> Iterator[Path]:
-    """Yield a folder that gets its name when it is complete; after an error nothing is left."""
-    try:
-        into.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=".part-", dir=into.parent))
-    except OSError as error:
-        why = f"cannot be written to ({error.strerror})"
-        raise ResourceError(f"{into.parent}: {why}. Choose another --into.") from error
-    try:
-        yield part
-        part.chmod(0o755)
-        if into.is_dir():
-            into.rmdir()
-        part.rename(into)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _files(case: Case) -> list[Path]:

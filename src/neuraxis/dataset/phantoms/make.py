@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import get_args
@@ -13,7 +11,7 @@ from neuraxis._version import __version__
 from neuraxis.dataset.phantoms.catalog import PHANTOMS
 from neuraxis.dataset.phantoms.kind import MakeOptions, PhantomKind, Size
 from neuraxis.errors import ResourceError, UsageError
-from neuraxis.files import write_json
+from neuraxis.files import whole_folder, write_json
 from neuraxis.progress import Progress, Silent
 from neuraxis.workers import map_in_order
 
@@ -59,27 +57,17 @@ def make_phantoms(
     made: PhantomKind = PHANTOMS.load(kind)
     _check(kind, made, options)
     into = Path(os.path.abspath(into))
-    if into.exists() and (not into.is_dir() or any(into.iterdir())):
-        raise UsageError(f"{into} exists already and is not empty. Name another place with --into.")
     try:
-        into.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=".part-", dir=into.parent))
-    except OSError as error:
-        raise ResourceError(f"{into}: cannot be written to ({error.strerror}). Choose another --into.") from error
-    try:
-        made.begin(part, options)
-        subjects = range(1, options.cases + 1)
-        with (progress or Silent()).stage("make phantoms", options.cases) as stage:
-            for subject in map_in_order(lambda number: _write(made, part, options, number), subjects):
-                stage.advance(1, f"subject {subject}")
-        described = {"kind": kind, "synthetic": True, "neuraxis": __version__, **asdict(options)}
-        write_json(part / made.description, described)
-        part.chmod(0o755)
-        os.replace(part, into)
+        with whole_folder(into) as part:
+            made.begin(part, options)
+            subjects = range(1, options.cases + 1)
+            with (progress or Silent()).stage("make phantoms", options.cases) as stage:
+                for subject in map_in_order(lambda number: _write(made, part, options, number), subjects):
+                    stage.advance(1, f"subject {subject}")
+            described = {"kind": kind, "synthetic": True, "neuraxis": __version__, **asdict(options)}
+            write_json(part / made.description, described)
     except OSError as error:
         raise ResourceError(f"{into}: could not be written ({error.strerror}). Choose another --into.") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return MadePhantoms(into, kind, made.layout, options.cases)
 
 
