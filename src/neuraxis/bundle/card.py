@@ -257,7 +257,11 @@ class Card(CardPart):
 
     def to_json(self) -> str:
         """Return the text of `bundle.json`; what not every bundle has stands only where it is."""
-        spare = {key for key in ("previous_labels", "members", "int8", "corrections") if not getattr(self, key)}
+        spare: dict[str, Any] = {
+            key: True for key in ("previous_labels", "members", "int8", "corrections") if not getattr(self, key)
+        }
+        if not self.labels.colours:
+            spare["labels"] = {"colours": True}
         content = self.model_dump(mode="json", exclude=spare)
         return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
