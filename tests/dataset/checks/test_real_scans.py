@@ -32,6 +32,7 @@ DATASETS: dict[str, tuple[str, int, dict[tuple[str, str], int]]] = {
         (NOTES, "thick_slices"): 1}),
     "ct-head-invesalius": ("folders", 1, {(NOTES, "layout"): 2}),
     "hippocampus-msd": ("msd", 200, {(NOTES, "float_labels"): 1, (NOTES, "mixed_types"): 1}),
+    "hippocampus-msd-orphans": ("folders", 0, {(WARNINGS, "missing_pair"): 3, (NOTES, "layout"): 1}),
     "ms-2d-jpg/flair": ("pictures", 21, {(NOTES, "layout"): 3}),
     "ms-2d-jpg/t1": ("pictures", 14, {(NOTES, "layout"): 3}),
     "ms-2d-jpg/t2": ("pictures", 21, {(NOTES, "layout"): 3}),
@@ -88,7 +89,6 @@ def test_a_series_opens_and_has_the_findings_that_are_expected(shared_data: Path
 
 
 @pytest.mark.parametrize(("folder", "named"), [
-    ("hippocampus-msd-orphans", "hippocampus_118 has no label map, hippocampus_010 has no image"),
     ("ms-2d-jpg", "The folder 'flair' in it is a dataset"),
     ("cord-sct-testing", "The folder 'mt' in it is a dataset"),
     ("multiclass-2d", "The folder 'brats2021-jpg' in it is a dataset"),

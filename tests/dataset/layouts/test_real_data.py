@@ -85,7 +85,6 @@ def test_no_folder_is_forgotten(shared_data: Path) -> None:
     ("name", "words"),
     [
         ("cord-sct-testing", "The folder 'mt' in it is a dataset"),
-        ("hippocampus-msd-orphans", "Write a dataset.json"),
         ("ms-2d-jpg", "The folder 'flair' in it is a dataset"),
         ("multiclass-2d", "The folder 'brats2021-jpg' in it is a dataset"),
         ("ms-ljubljana-longitudinal", "The folder 'raw' in it is a dataset"),

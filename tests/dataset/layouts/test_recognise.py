@@ -58,14 +58,24 @@ def test_an_unknown_folder_is_answered_with_what_was_looked_for_and_what_was_fou
     assert "\n" not in message
 
 
-def test_pairs_without_a_description_are_answered_with_the_unpaired_ones_and_an_example(
+def test_pairs_of_nnunet_without_a_description_open_and_the_unpaired_ones_are_named(
     tmp_path: Path, write_scan: Callable[..., Path]
 ) -> None:
     for name in ("imagesTr/a_0000", "imagesTr/b_0000", "labelsTr/a", "labelsTr/c"):
-        write_scan(tmp_path / f"{name}.nii.gz", np.zeros((2, 2, 2), "i2"))
+        values = np.arange(8).reshape(2, 2, 2) % 3 if "labels" in name else np.ones((2, 2, 2))
+        write_scan(tmp_path / f"{name}.nii.gz", values.astype("i2"))
+    found = open_dataset(tmp_path)
+    assert (found.layout, [case.id for case in found.cases]) == ("folders", ["a"])
+    assert found.labels.names == {"background": 0, "label 1": 1, "label 2": 2}
+    told = " ".join(found.notes)
+    assert "c: label map" in told
+    assert "has no image" in told
+
+
+def test_images_of_nnunet_alone_are_answered_with_an_example(tmp_path: Path, write_scan: Callable[..., Path]) -> None:
+    write_scan(tmp_path / "imagesTr" / "a_0000.nii.gz", np.zeros((2, 2, 2), "i2"))
     with pytest.raises(DataError) as caught:
         open_dataset(tmp_path)
-    assert "b_0000 has no label map, c has no image" in str(caught.value)
     assert 'Write a dataset.json that names the channels and the labels, such as {"background": 0' in str(caught.value)
 
 
@@ -105,7 +115,8 @@ def test_a_folder_of_two_layouts_asks_for_the_one(nnunet: Make, monkeypatch: pyt
 
 @pytest.mark.data
 def test_the_real_orphans_are_named(shared_data: Path) -> None:
-    with pytest.raises(DataError) as caught:
-        open_dataset(shared_data / "hippocampus-msd-orphans")
-    for words in ("hippocampus_118 has no label map", "hippocampus_010 has no image", "hippocampus_281 has no image"):
-        assert words in str(caught.value)
+    found = open_dataset(shared_data / "hippocampus-msd-orphans")
+    assert (found.cases, [case.id for case in found.unlabelled]) == ((), ["hippocampus_118"])
+    told = " ".join(found.notes)
+    for id in ("hippocampus_010", "hippocampus_281"):
+        assert f"{id}.nii.gz has no image" in told

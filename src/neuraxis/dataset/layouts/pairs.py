@@ -17,7 +17,7 @@ from neuraxis.dataset.layouts import layout as shared
 from neuraxis.volume.formats import any_format
 from neuraxis.volume.formats.dicom import dicom
 
-IMAGE_FOLDERS = ("images", "image", "imgs", "img", "scans")
+IMAGE_FOLDERS = ("images", "image", "imgs", "img", "scans", "imagestr")
 LABEL_FOLDERS = ("labels", "label", "masks", "mask", "segmentations", "segmentation", "annotations", "annotation",
                  "groundtruth", "ground_truth", "gt", "seg")  # fmt: skip
 ONE = "image"
