@@ -140,7 +140,7 @@ def test_an_option_that_does_not_fit_is_refused_in_a_line() -> None:
 
 def test_a_network_of_another_package_keeps_its_own_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     class Foreign(BaseModel):
-        width: int = 7
+        breadth: int = 7
 
     module = types.ModuleType("foreign_network")
     module.Foreign = Foreign  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from neuraxis.errors import DataError
@@ -52,6 +52,7 @@ def test_labels_of_an_even_stack_go_there_and_back(step, count, tilt, turn, asid
 
 
 @settings(deadline=None, max_examples=60)
+@example(steps=[5.0, 2.0, 2.0, 2.0], tilt=18.5)  # slices half-way between two of the grid
 @given(steps=st.lists(st.sampled_from([2.0, 3.5, 5.0]), min_size=3, max_size=12), tilt=st.sampled_from([0.0, 18.5]))
 def test_labels_of_an_uneven_stack_are_stable_once_written(steps, tilt) -> None:
     stack = pile(slices([0.0, *np.cumsum(steps)], tilt), SHAPE, "x")

@@ -114,17 +114,17 @@ class Stack:
         return result
 
     def straighten_labels(self, slices: np.ndarray) -> np.ndarray:
-        """Bring labels (K, rows, columns) onto the grid: each voxel takes the pixel that lies nearest."""
+        """Bring labels (K, rows, columns) onto the grid: each voxel takes the pixel that lies nearest, below of two."""
         result = np.zeros(self.straight_shape, slices.dtype)
         places = self.step * np.arange(self.depth)
-        nearest = np.abs(places[:, None] - self.places).argmin(axis=1)
+        nearest = np.abs(places[:, None] - self.places - _BIAS * self.step).argmin(axis=1)
         for out, index in zip(result, nearest, strict=True):
             out[self._window(int(index))] = slices[index]
         return result
 
     def slices_of(self, straight: np.ndarray) -> np.ndarray:
         """Bring labels (depth, rows, columns) on the grid back to the slices (K, rows, columns)."""
-        nearest = np.clip(np.floor(self.places / self.step + 0.5), 0, self.depth - 1).astype(int)
+        nearest = np.clip(np.floor(self.places / self.step + 0.5 + _BIAS), 0, self.depth - 1).astype(int)
         return np.stack([straight[index][self._window(place)] for place, index in enumerate(nearest)])
 
     def _window(self, index: int) -> tuple[slice, slice]:
