@@ -80,7 +80,7 @@ def find_components(
     box = joint_box(predicted, reference) or (slice(0, 0),) * 3
     predicted, reference = predicted[box], reference[box]
     ours, theirs = (components(mask, connectivity) for mask in (predicted, reference))
-    places = [np.nonzero(mask) for mask in (predicted, reference)]
+    places = [np.unravel_index(np.flatnonzero(mask), mask.shape) for mask in (predicted, reference)]
     owners = [labelled[place].astype(np.int64) - 1 for (labelled, _), place in zip((ours, theirs), places, strict=True)]
     other = ours[0][places[1]].astype(np.int64) - 1
     both = other >= 0
