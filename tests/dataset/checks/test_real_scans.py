@@ -123,3 +123,18 @@ def test_every_folder_is_inspected(shared_data: Path, tmp_path: Path, folder: st
     if folder in DATASETS:
         found = Counter((finding.severity, finding.code) for finding in done.inspection.findings)
         assert found == DATASETS[folder][2]
+
+
+def test_series_over_time_and_their_means_are_checked_and_inspected_one_by_one(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    scans = [*sorted((shared_data / "cord-sct-testing").glob("[df]mri/*.nii.gz"))]
+    found = {seen.id: {finding.code for finding in seen.findings} for seen in check_scans(scans)}
+    assert found == {
+        "dmri": {"four_dimensional"},
+        "dwi_mean": {"spacing_extreme", "oblique", "thick_slices"},
+        "fmri": {"four_dimensional"},
+        "fmri_tsnr": {"not_finite", "spacing_extreme", "oblique", "thick_slices"},
+    }
+    done = nx.inspect(scans, tmp_path / "page.html")
+    assert [portrait.case for portrait in done.inspection.portraits] == ["dmri", "dwi_mean", "fmri", "fmri_tsnr"]
