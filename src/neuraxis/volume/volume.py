@@ -87,6 +87,18 @@ class Volume:
         single = (self.array[place : place + 1] for place in range(self.array.shape[0]))
         return self.apart or tuple(self.with_array(array) for array in single)
 
+    def as_stored(self) -> tuple[Stored, np.ndarray]:
+        """Return how the volume's file lies, or would, and the array (C, ...) in that order; bool becomes uint8.
+
+        Raises:
+            ValueError: the array is of another shape than the file that the volume came from.
+        """
+        stored = self.stored or Stored.of(self.grid)
+        array = stored.from_canonical(self.array)
+        if array.shape[1:] != stored.grid.shape:
+            raise ValueError(f"The volume has {array.shape[1:]} voxels, but its file had {stored.grid.shape}.")
+        return stored, array.view(np.uint8) if array.dtype == bool else array
+
     def with_array(self, array: np.ndarray) -> Volume:
         """Return a volume with other values on the same grid."""
         return replace(self, array=array, apart=())

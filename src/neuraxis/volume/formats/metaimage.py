@@ -179,11 +179,7 @@ def write(path: Path, volume: Volume, overwrite: bool = True) -> None:
     path = Path(path)
     if not path.name.lower().endswith(".mha"):
         raise UsageError(f"{path}: this format is written as .mha. Choose a name that ends so.")
-    stored = volume.stored or Stored.of(volume.grid)
-    array = stored.from_canonical(volume.array)
-    if array.shape[1:] != stored.grid.shape:
-        raise ValueError(f"The volume has {array.shape[1:]} voxels, but its file had {stored.grid.shape}.")
-    array = array.view(np.uint8) if array.dtype == bool else array
+    stored, array = volume.as_stored()
     kind = next((name for name, code in _TYPES.items() if code == array.dtype.str[1:]), "")
     if not kind:
         raise ValueError(f"MetaImage knows no {array.dtype}.")

@@ -88,15 +88,10 @@ def write(path: Path, volume: Volume, overwrite: bool = True) -> None:
     path = Path(path)
     if not path.name.endswith(SUFFIXES):
         raise UsageError(f"{path}: a scan is written as .nii.gz or .nii. Choose a name that ends so.")
-    stored = volume.stored or Stored.of(volume.grid)
+    stored, array = volume.as_stored()
     if not isinstance(stored.header, Header):  # it came from a file of another format
         stored = replace(stored, header=None)
-    array = stored.from_canonical(volume.array)
-    if array.shape[1:] != stored.grid.shape:
-        raise ValueError(f"The volume has {array.shape[1:]} voxels, but its file had {stored.grid.shape}.")
     array = np.moveaxis(array, 0, -1) if volume.channels > 1 else array[0]
-    if array.dtype == bool:
-        array = array.view(np.uint8)
     if stored.header is not None and int(stored.header["dim"][0]) == 2 and array.ndim == 3:
         array = array[..., 0]
     header = _header_for(array, stored)

@@ -158,11 +158,7 @@ def _body(header: NrrdHeader, stream: IO[bytes], wanted: int) -> bytearray:
 def _write(path: Path, volume: Volume, lines: Sequence[str], overwrite: bool) -> None:
     if not path.name.lower().endswith(".nrrd"):
         raise UsageError(f"{path}: this format is written as .nrrd. Choose a name that ends so.")
-    stored = volume.stored or Stored.of(volume.grid)
-    array = stored.from_canonical(volume.array)
-    if array.shape[1:] != stored.grid.shape:
-        raise ValueError(f"The volume has {array.shape[1:]} voxels, but its file had {stored.grid.shape}.")
-    array = array.view(np.uint8) if array.dtype == bool else array
+    stored, array = volume.as_stored()
     code = array.dtype.str[1:]
     if code not in _NAMES:
         raise ValueError(f"NRRD knows no {array.dtype}.")
