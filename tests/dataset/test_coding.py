@@ -132,3 +132,62 @@ def test_files_of_one_label_map_on_two_grids_are_refused(tmp_path: Path, write_s
     case = Case("sub-01", {}, cord, more_labels=(lesion,), coding=Coding(layers=({1: 1}, {1: 2})))
     with pytest.raises(DataError, match=r"sub-01: lesion\.nii\.gz and cord\.nii\.gz do not share a grid"):
         case.read_label()
+
+
+def test_probabilities_are_kept_as_shares_and_cut_at_the_larger_half() -> None:
+    soft, stored = Coding(soft=1), row(0, 0.2, 0.5, 0.75, 1, dtype="f4")
+    assert soft.shares([stored])[1].ravel().tolist() == pytest.approx([0, 0.2, 0.5, 0.75, 1])
+    assert values(soft.decode([stored])) == [0, 0, 0, 1, 1]
+
+
+def test_greys_of_a_picture_are_shares_on_their_own_scale() -> None:
+    shares = Coding(soft=255).shares(picture((0, 0, 0), (51, 51, 51), (255, 255, 255)))
+    assert shares[1].ravel().tolist() == pytest.approx([0, 0.2, 1])
+
+
+def test_of_several_soft_layers_a_voxel_has_the_label_of_most_the_background_counted_in() -> None:
+    soft = Coding(soft=100, layers=({1: 4}, {1: 7}))
+    layers = [row(60, 30, 20, 50), row(30, 60, 30, 50)]
+    assert values(soft.decode(layers)) == [4, 7, 0, 4]
+    assert soft.shares(layers)[7].ravel().tolist() == pytest.approx([0.3, 0.6, 0.3, 0.5])
+
+
+def test_shares_of_labels_that_become_one_add_up() -> None:
+    soft = Coding(soft=1, layers=({1: 1}, {1: 2}, {1: 3}), numbers={2: 1, 3: 0})
+    shares = soft.shares([row(0.3, dtype="f4"), row(0.3, dtype="f4"), row(0.4, dtype="f4")])
+    assert list(shares) == [1]
+    assert float(shares[1].item()) == pytest.approx(0.6)
+
+
+def test_a_little_overshoot_of_an_interpolation_is_cut_off() -> None:
+    assert Coding(soft=1).shares([row(-0.05, 1.05, dtype="f4")])[1].ravel().tolist() == [0, 1]
+    first, second = (
+        Coding(soft=1, layers=({1: 1}, {1: 2})).shares([row(0.6, dtype="f4"), row(0.45, dtype="f4")]).values()
+    )
+    assert float(first.item() + second.item()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("coding", "layers", "words"),
+    [
+        (
+            Coding(soft=1),
+            [row(0, 255)],
+            r"values from 0 to 255 where labels\.soft has 0 to 1\. Needed .* 255 for greys",
+        ),
+        (Coding(soft=1), [row(0.5, np.nan, dtype="f4")], "holds NaN or infinity. Needed are finite"),
+        (Coding(soft=1), [row(1), row(0)], "has 2 layers where 1 soft labels are known"),
+        (Coding(soft=1, layers=({1: 1}, {1: 2})), [row(1), row(1)], "add up to 2 of a voxel. Needed are probabilities"),
+        (Coding(soft=1, layers=({1: 1, 2: 2},)), [row(1)], "a layer of 2 labels, which cannot be soft"),
+    ],
+)
+def test_what_are_no_shares_is_refused(coding: Coding, layers: list[np.ndarray], words: str) -> None:
+    with pytest.raises(Undecodable, match=words):
+        coding.decode(layers)
+
+
+def test_shares_of_certain_labels_are_whole(tmp_path: Path) -> None:
+    assert {number: values(share) for number, share in PLAIN.shares([row(0, 1, 2)]).items()} == {
+        1: [0, 1, 0],
+        2: [0, 0, 1],
+    }

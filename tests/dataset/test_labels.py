@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from neuraxis.dataset.labels import IGNORED, Labels
+from neuraxis.dataset.labels import IGNORED, Labels, counted
 
 SPINE = Labels(names={"L1": 20, "background": 0, "L3": 22, "L2": 21})
 TUMOUR = Labels(
@@ -97,3 +97,35 @@ def test_labels_that_cannot_be_are_refused(parts: dict[str, object], message: st
 
 def test_labels_return_from_json() -> None:
     assert Labels.model_validate_json(TUMOUR.model_dump_json()) == TUMOUR
+
+
+def shares(*rows: tuple[float, ...]) -> np.ndarray:
+    return np.array(rows, np.float32).reshape(len(rows), -1, 1, 1)
+
+
+def test_soft_targets_have_a_channel_for_each_output_but_the_background() -> None:
+    labels = Labels(names={"grey": 4, "white": 9}, soft=True)
+    target = labels.encode_shares(shares((0.75, 0.25, 0.25), (0.0, 0.25, 0.5)))
+    assert target.dtype == np.float16
+    assert target.reshape(2, 3).tolist() == [[0.75, 0.25, 0.25], [0, 0.25, 0.5]]
+    assert labels.decode_target(target).ravel().tolist() == [4, 0, 9]
+
+
+def test_soft_regions_add_up_the_shares_they_join() -> None:
+    labels = TUMOUR.model_copy(update={"soft": True})
+    target = labels.encode_shares(shares((0.25, 0), (0.25, 0.5), (0.25, 0.75)))
+    assert target.reshape(3, 2).tolist() == [[0.75, 1], [0.5, 0.75], [0.25, 0.75]]
+    assert labels.decode_target(target).ravel().tolist() == [2, 3]
+
+
+def test_voxels_that_are_mostly_ignored_do_not_count_in_soft_targets() -> None:
+    labels = Labels(names={"lesion": 1}, ignore=7, soft=True)
+    assert labels.shared == (1, 7)
+    target = labels.encode_shares(shares((0.25, 0.75, 1.0), (0.75, 0.25, 0.0)))
+    assert target.ravel().tolist() == [-1, 0.75, 1]
+    assert counted(target).ravel().tolist() == [False, True, True]
+    assert labels.decode_target(target).ravel().tolist() == [7, 1, 1]
+
+
+def test_how_labels_are_learned_is_no_difference_between_them() -> None:
+    assert SPINE.agrees(SPINE.model_copy(update={"soft": True}))

@@ -23,12 +23,12 @@ from neuraxis.volume.grid import Grid
 OPTIONS = SamplerOptions(shape=(6, 5, 4), core=(4, 4, 4), batch=2, foreground=0.5, seed=3)
 
 
-@pytest.fixture
-def sampler(tmp_path):
+@pytest.fixture(params=["u1", "f2"])
+def sampler(tmp_path, request):
     store = Store(tmp_path / "store")
     for number in range(3):
         image = np.arange(2 * 6 * 5 * 4, dtype=np.float32).reshape(2, 6, 5, 4) + 1000 * number
-        target = np.zeros((1, 6, 5, 4), np.uint8)
+        target = np.zeros((1, 6, 5, 4), request.param)
         target[0, 5, 4, 3] = 1
         way_back = WayBack(Grid((6, 5, 4), np.eye(4)), (0, 0, 0), (6, 5, 4), (6, 5, 4))
         store.put(f"case{number}", Prepared(image, way_back, target))

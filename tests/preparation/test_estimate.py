@@ -21,6 +21,7 @@ from neuraxis.volume.grid import Grid
 from neuraxis.volume.volume import Volume
 
 PLAIN = Labels(names={"background": 0, "a": 1, "b": 2})
+SOFT = PLAIN.model_copy(update={"soft": True})
 REGIONS = Labels(names={"background": 0, "a": 1, "b": 2}, regions={"whole": (1, 2), "core": (2,)})
 
 
@@ -53,6 +54,7 @@ def recipe(dataset, rule="zscore", **changes):
         ("abcd", PLAIN, {"rule": "nyul"}),
         ("abc", REGIONS, {"spacing_mm": (1, 1, 0.6), "rule": "zscore_nonzero", "thick_ratio": 1.5}),
         ("ab", REGIONS, {"spacing_mm": (2, 2, 2)}),
+        ("ab", SOFT, {"spacing_mm": (0.7, 0.8, 0.9)}),
     ],
 )
 def test_a_case_takes_neither_more_memory_nor_more_disk_than_estimated(tmp_path, channels, labels, changes):

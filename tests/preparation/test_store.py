@@ -154,3 +154,17 @@ def test_a_new_put_replaces_the_case(tmp_path):
 def test_an_unknown_case_is_refused(tmp_path):
     with pytest.raises(DataError, match="not a prepared case"):
         Store(tmp_path).shape("nobody")
+
+
+def test_soft_targets_come_back_as_shares_and_are_centred_on_where_most_is(tmp_path):
+    case = prepared()
+    target = np.zeros((2, *case.image.shape[1:]), np.float16)
+    target[0, 3, 4, 5], target[0, 6, 4, 5] = 0.25, 0.75
+    target[1, 9, 9, 2], target[1, 1, 1, 1] = 0.25, 0.125
+    store = Store(tmp_path)
+
+    store.put("a", Prepared(case.image, case.way_back, target))
+
+    assert store.read("a")[1].dtype == np.float16
+    np.testing.assert_array_equal(store.read("a")[1], target)
+    assert store.foreground("a").tolist() == [[0, 6, 4, 5], [1, 9, 9, 2]]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -154,6 +155,45 @@ class Case:
         Raises:
             DataError: there is none, it is refused, or it cannot be turned into label numbers.
         """
+        volume, layers = self._label_layers()
+        with self._as_refused():
+            array = self.coding.decode(layers)
+        if array.size and (array.min() < 0 or array.max() > 32767):
+            raise DataError(
+                f"{self.id}: label map {self.label_name} holds numbers from {array.min():g} to {array.max():g}. "
+                "Needed are whole numbers from 0 to 32767."
+            )
+        return volume.with_array(array.astype(np.int16)[None])
+
+    def read_shares(self, numbers: Sequence[int]) -> Volume:
+        """Read soft labels as (S, X, Y, Z), float32: which share of each voxel each of these numbers has, in [0, 1].
+
+        Raises:
+            DataError: there is none, it is refused, or its shares are none.
+        """
+        volume, layers = self._label_layers()
+        with self._as_refused():
+            found = self.coding.shares(layers)
+        shares = np.zeros((len(numbers), *volume.grid.shape), np.float32)
+        for number, share in zip(numbers, shares, strict=True):
+            if number in found:
+                share[...] = found[number]
+        return volume.with_array(shares)
+
+    @property
+    def label_name(self) -> str:
+        """Name of the label map's first file."""
+        return self.label.name if self.label else ""
+
+    @contextmanager
+    def _as_refused(self) -> Iterator[None]:
+        try:
+            yield
+        except Undecodable as problem:
+            raise DataError(f"{self.id}: label map {self.label_name} {problem}") from problem
+
+    def _label_layers(self) -> tuple[Volume, list[np.ndarray]]:
+        """Read all files of the label map: the first, and all volumes of all."""
         if self.label is None:
             raise DataError(f"{self.id}: has no label map. Add one or leave the case out.")
         volume, *more = [self.read_label_file(path) for path in self.label_files]
@@ -163,13 +203,4 @@ class Case:
                     f"{self.id}: {path.name} and {self.label.name} do not share a grid: {other.grid.describe()} "
                     f"against {volume.grid.describe()}. Resample one onto the other or leave the case out."
                 )
-        try:
-            array = self.coding.decode([channel for part in (volume, *more) for channel in part.array])
-        except Undecodable as problem:
-            raise DataError(f"{self.id}: label map {self.label.name} {problem}") from problem
-        if array.size and (array.min() < 0 or array.max() > 32767):
-            raise DataError(
-                f"{self.id}: label map {self.label.name} holds numbers from {array.min():g} to {array.max():g}. "
-                "Needed are whole numbers from 0 to 32767."
-            )
-        return volume.with_array(array.astype(np.int16)[None])
+        return volume, [channel for part in (volume, *more) for channel in part.array]

@@ -2,25 +2,30 @@
 
 Where a file holds the dataset's own numbers nothing is to be done, and the `Coding` is `PLAIN`. Else there are up to
 three steps, in this order: colours or a threshold make whole numbers, layers that lie over one another are painted
-into one label map, and numbers are exchanged for others.
+into one label map, and numbers are exchanged for others. Soft labels are kept as shares (`Coding.shares`); as a label
+map each voxel has the number of which it holds most, the background counted with what no structure has.
 
 >>> mask = np.array([[[0.0, 3.0, 130.0, 255.0]]])
 >>> Coding(threshold=127).decode([mask])
 array([[[0, 0, 1, 1]]], dtype=int16)
 >>> Coding(numbers={4: 3}).decode([np.array([[[0, 1, 4]]])])
 array([[[0, 1, 3]]])
+>>> probability = np.array([[[0.0, 0.4, 0.75]]], np.float32)
+>>> Coding(soft=1).decode([probability]), Coding(soft=1).shares([probability])[1]
+(array([[[0, 0, 1]]], dtype=int16), array([[[0.  , 0.4 , 0.75]]], dtype=float32))
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, field_validator
 
 MIXED_TOLERANCE = 64.0
 STRAYS = 0.02
+OVERSHOOT = 0.1
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _ROUNDING = 1e-3
 
@@ -48,8 +53,10 @@ class Coding(BaseModel):
         tolerance: distance in RGB within which a pixel must lie from a colour, or from a mixture of two as edges
             have it; a few in a hundred labelled pixels may lie further, as JPEG has them.
         threshold: values above it are 1, others 0: for greys, for masks of 0 and 255, and for probabilities.
+        soft: the value of a voxel that is all of a structure; those from 0 to it are shares of the structure.
         layers: for each layer (volume or file, in order) its numbers and what they become; where several label a
-            voxel the last one counts. Empty: there is one layer, which keeps its numbers.
+            voxel the last one counts. Empty: there is one layer, which keeps its numbers. Of soft labels each layer
+            is one structure.
         numbers: numbers that are exchanged for others, after all that; those that are not named stay.
     """
 
@@ -58,6 +65,7 @@ class Coding(BaseModel):
     colours: dict[str, int] = {}
     tolerance: float = MIXED_TOLERANCE
     threshold: float | None = None
+    soft: float | None = None
     layers: tuple[dict[int, int], ...] = ()
     numbers: dict[int, int] = {}
 
@@ -85,6 +93,8 @@ class Coding(BaseModel):
         Raises:
             Undecodable: it holds fractions, colours or layers that nothing is known of.
         """
+        if self.soft is not None:
+            return _most(self.shares(layers))
         if self.colours:
             label_map = self._from_colours(layers)
         elif self.layers:
@@ -100,6 +110,51 @@ class Coding(BaseModel):
         else:
             label_map = self._whole(layers[0])
         return exchange(label_map, self.numbers)
+
+    def shares(self, layers: Sequence[np.ndarray]) -> dict[int, np.ndarray]:
+        """Return which share of each voxel each number has, in [0, 1], float32 (X, Y, Z); their sum is 1 at most.
+
+        Labels that are not soft have shares of 0 and 1.
+
+        Args:
+            layers: as for `decode`.
+
+        Raises:
+            Undecodable: values lie outside of the scale, the shares of a voxel add up to more than it, or as `decode`.
+        """
+        if self.soft is None:
+            label_map = self.decode(layers)
+            there = np.unique(label_map).tolist()
+            return {int(number): (label_map == number).astype(np.float32) for number in there if number}
+        found: dict[int, np.ndarray] = {}
+        for number, share in self._soft_layers(layers, self.soft):
+            number = self.numbers.get(number, number)
+            found[number] = share if number not in found else found[number] + share
+        found.pop(0, None)
+        total = np.sum([*found.values()], axis=0, dtype=np.float32)
+        if total.max(initial=0) > 1 + OVERSHOOT:
+            message = f"holds shares that add up to {total.max():.3g} of a voxel"
+            advice = "Needed are probabilities that exclude one another, whose sum is at most 1."
+            raise Undecodable("shares", message, advice)
+        if len(found) > 1:
+            for share in found.values():
+                np.divide(share, total, out=share, where=total > 1)
+        return {number: np.minimum(share, 1) for number, share in found.items()}
+
+    def _soft_layers(self, layers: Sequence[np.ndarray], scale: float) -> Iterator[tuple[int, np.ndarray]]:
+        known = self.layers
+        if not known:
+            if len(layers) in (3, 4):  # a picture: its fourth channel is no grey
+                layers = [np.asarray(np.mean(layers[:3], axis=0, dtype=np.float32))]
+            known = ({1: 1},)
+        if len(layers) != len(known):
+            message = f"has {len(layers)} layers where {len(known)} soft labels are known"
+            raise Undecodable("layer_count", message, "Needed is a volume or file for each label, in their order.")
+        for layer, numbers in zip(layers, known, strict=True):
+            if len(numbers) != 1:
+                message = f"has a layer of {len(numbers)} labels, which cannot be soft"
+                raise Undecodable("shares", message, "Leave labels.soft out, or store each label on its own.")
+            yield next(iter(numbers.values())), _share(layer, scale)
 
     def _whole(self, array: np.ndarray) -> np.ndarray:
         return whole_numbers(array) if self.threshold is None else above(array, self.threshold)
@@ -152,6 +207,29 @@ class Coding(BaseModel):
 
 
 PLAIN = Coding()
+
+
+def _share(array: np.ndarray, scale: float) -> np.ndarray:
+    """Return values from 0 to a scale as shares; a tenth beyond, as interpolation makes it, is cut off."""
+    share: np.ndarray = np.asarray(array, np.float32) / np.float32(scale)
+    low, high = share.min(initial=0), share.max(initial=0)
+    if not (low >= -OVERSHOOT and high <= 1 + OVERSHOOT):  # NaN is neither
+        message = f"holds values from {low * scale:.4g} to {high * scale:.4g} where labels.soft has 0 to {scale:g}"
+        if not (np.isfinite(low) and np.isfinite(high)):
+            message = "holds NaN or infinity"
+        advice = "Needed are finite values on that scale: 1 for probabilities, 100 for per cent, 255 for greys."
+        raise Undecodable("shares", message, advice)
+    return share.clip(0, 1)
+
+
+def _most(shares: Mapping[int, np.ndarray]) -> np.ndarray:
+    """Return of each voxel the number with the largest share; that of the background is what is left."""
+    most = np.asarray(1 - np.sum([*shares.values()], axis=0, dtype=np.float32))
+    label_map = np.zeros(most.shape, np.int16 if max(shares) < 2**15 else np.int32)
+    for number, share in shares.items():
+        more = share > most
+        label_map[more], most[more] = number, share[more]
+    return label_map
 
 
 def tidy_colour(text: str) -> str:
@@ -208,8 +286,11 @@ def whole_numbers(array: np.ndarray) -> np.ndarray:
         message = f"holds fractions or NaN in {voxels(int(odd.sum()))}, such as {few}"
         advice = "Was it interpolated? Resample it again with nearest neighbour."
         if np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1:
-            advice = "Are these probabilities? Say from where on a voxel belongs to it: --set labels.threshold=0.5"
-            advice += "; if it was interpolated, resample it again with nearest neighbour."
+            advice = (
+                "Are these probabilities? Learn them as they are: --set labels.soft=1; or say from where on a voxel "
+            )
+            advice += "belongs to it: --set labels.threshold=0.5; if it was interpolated, resample it again with "
+            advice += "nearest neighbour."
         raise Undecodable("fractions", message, advice)
     whole: np.ndarray = rounded.astype(np.int32) if np.abs(rounded).max(initial=0) < 2**31 else rounded
     return whole

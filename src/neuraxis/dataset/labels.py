@@ -32,6 +32,7 @@ class Labels(BaseModel):
         paint: for regions, the number written for each, in the same order; later ones cover earlier ones.
         ignore: the number of voxels that are neither learned nor scored.
         colours: name of a label or region to the colour it is shown in, "#rrggbb"; those that are not named have none.
+        soft: whether shares of voxels are learned, not whole ones.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +42,7 @@ class Labels(BaseModel):
     paint: tuple[int, ...] = ()
     ignore: int | None = None
     colours: dict[str, str] = {}
+    soft: bool = False
 
     @model_validator(mode="after")
     def _complete(self) -> Labels:
@@ -92,8 +94,9 @@ class Labels(BaseModel):
         return {name: (self.names[name],) for name in self.outputs if self.names[name] != 0}
 
     def agrees(self, other: Labels) -> bool:
-        """Tell whether two label tables mean the same; colours may differ."""
-        return self.model_copy(update={"colours": {}}) == other.model_copy(update={"colours": {}})
+        """Tell whether two label tables mean the same; colours may differ, and how they are learned."""
+        plain = {"colours": {}, "soft": False}
+        return self.model_copy(update=plain) == other.model_copy(update=plain)
 
     def allowed(self) -> set[int]:
         """Return every number that a label map may hold."""
@@ -116,6 +119,46 @@ class Labels(BaseModel):
             target[:, label_map == self.ignore] = IGNORED
         return target
 
+    @property
+    def shared(self) -> tuple[int, ...]:
+        """The numbers whose shares make a soft target: all but the background's, in the order of the outputs."""
+        numbers = tuple(sorted(number for number in self.names.values() if number))
+        return numbers if self.ignore is None else (*numbers, self.ignore)
+
+    def encode_shares(self, shares: np.ndarray) -> np.ndarray:
+        """Turn shares (S, X, Y, Z) of the numbers in `shared` into the soft training target, float16.
+
+        Plain labels give one channel for each output but the background, which has what is left; regions give
+        (R, X, Y, Z). Where most of a voxel is to be ignored it is -1.
+        """
+        rows = dict(zip(self.shared, shares, strict=True))
+        if self.regions:
+            joined = [[rows[number] for number in numbers if number in rows] for numbers in self.regions.values()]
+            target = np.stack([np.sum(parts, axis=0, dtype=np.float32) for parts in joined])
+        else:
+            target = np.stack([rows[number] for number in self.shared if number != self.ignore])
+        target = target.clip(0, 1).astype(np.float16)
+        if self.ignore is not None:
+            target[:, rows[self.ignore] > 0.5] = -1
+        return target
+
+    def decode_target(self, target: np.ndarray) -> np.ndarray:
+        """Turn a training target (T, X, Y, Z) into label numbers; of several regions the last is shown.
+
+        Of soft labels a voxel has the label with the largest share, and is of a region of which it has more than half.
+        """
+        counts = counted(target)
+        if self.regions:
+            label_map = np.zeros(target.shape[1:], np.int16)
+            for region, number in zip(target, self.paint, strict=True):
+                label_map[(region > 0.5) & counts] = number
+        else:
+            numbers = np.array([self.names[name] for name in self.outputs], np.int16)
+            label_map = numbers[np.where(counts, largest(target), 0)]
+        if self.ignore is not None:
+            label_map[~counts] = self.ignore
+        return label_map
+
     def decode(self, probability: np.ndarray) -> np.ndarray:
         """Turn probabilities (K, X, Y, Z), or logits of plain labels, into a label map (X, Y, Z) of numbers."""
         dtype = np.uint8 if max(self.allowed()) < 256 else np.int16
@@ -127,6 +170,22 @@ class Labels(BaseModel):
         for channel, number in zip(probability, self.paint, strict=True):
             label_map[channel > 0.5] = number
         return label_map
+
+
+def counted(target: np.ndarray) -> np.ndarray:
+    """Return which voxels (X, Y, Z) of a training target (T, X, Y, Z), hard or soft, are learned and scored."""
+    counts: np.ndarray = target[0] >= 0 if target.dtype.kind == "f" else target[0] != IGNORED
+    return counts
+
+
+def largest(target: np.ndarray) -> np.ndarray:
+    """Return output numbers (X, Y, Z) of a target of plain labels; of soft ones those with the largest share."""
+    if target.dtype.kind != "f":
+        numbers: np.ndarray = target[0]
+        return numbers
+    left = 1 - target.sum(axis=0, keepdims=True, dtype=np.float32)
+    most: np.ndarray = np.concatenate([left, target]).argmax(axis=0)
+    return most
 
 
 def painted_with(regions: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:

@@ -81,17 +81,30 @@ def compare(logits: torch.Tensor, target: torch.Tensor, regions: bool) -> Compar
     Args:
         logits: of the network.
         target: uint8 (B, 1, ...) of output numbers or, of regions, (B, K, ...) of 0 and 1, 255 where nothing counts; or
-            soft labels, floats (B, K, ...) in [0, 1], below 0 where nothing counts.
+            soft labels, floats (B, K, ...) in [0, 1], below 0 where nothing counts; of plain labels the background,
+            which has what the others leave, may be left out.
         regions: whether outputs may overlap.
     """
     logits = logits if logits.dtype == torch.float64 else logits.float()
     if target.is_floating_point():
+        target = target if regions or target.shape[1] == logits.shape[1] else with_background(target)
         valid = target >= 0 if regions else target[:, :1] >= 0
         return Compared(logits, regions, valid, given=target.clamp_min(0).to(logits.dtype))
     valid = target != IGNORED
     if regions:
         return Compared(logits, regions, valid, given=(target == 1) & valid)
     return Compared(logits, regions, valid, index=torch.where(valid, target, 0)[:, 0].long())
+
+
+def with_background(shares: torch.Tensor) -> torch.Tensor:
+    """Put before soft labels (B, K - 1, ...), float32 from then on, what they leave; below 0 where nothing counts.
+
+    >>> with_background(torch.tensor([[[0.25, 0.0, -1.0]]])).tolist()
+    [[[0.75, 1.0, -1.0], [0.25, 0.0, -1.0]]]
+    """
+    shares = shares.float()
+    left = (1 - shares.clamp_min(0).sum(dim=1, keepdim=True)).clamp_min(0)
+    return torch.cat([torch.where(shares[:, :1] < 0, -1.0, left), shares], dim=1)
 
 
 def within(truth: torch.Tensor, values: torch.Tensor) -> torch.Tensor:

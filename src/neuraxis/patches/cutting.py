@@ -85,12 +85,13 @@ class _Cutter:
 
     def __init__(self, sampler: PatchSampler, steps: Iterator[int]) -> None:
         self._steps, self._slots = steps, itertools.cycle(range(SLOTS))
-        memory = _unnamed_memory(SLOTS * _bytes(sampler.shapes))
+        kind = sampler.target_type.str
+        memory = _unnamed_memory(SLOTS * _bytes(sampler.shapes, kind))
         (asked, ask), (told, tell) = os.pipe(), os.pipe()
         self._asks, self._answers = os.fdopen(ask, "wb"), os.fdopen(told, "rb")
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  it is closed with the process
         try:
-            self._shared = _views(mmap.mmap(memory, 0), sampler.shapes)
+            self._shared = _views(mmap.mmap(memory, 0), sampler.shapes, kind)
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _BEGIN],
                 stdin=asked,
@@ -109,6 +110,7 @@ class _Cutter:
                 "ids": sampler.ids,
                 "options": asdict(sampler.options),
                 "shapes": sampler.shapes,
+                "kind": kind,
                 "memory": memory,
                 "tell": tell,
             }
@@ -170,7 +172,7 @@ def serve() -> None:
     tuples: dict[str, Any] = {key: tuple(options[key]) for key in ("shape", "core", "samples")}
     options = SamplerOptions(**{**options, **tuples})
     sampler = PatchSampler(Store(Path(told["store"])), told["ids"], options)
-    slots = _views(mmap.mmap(told["memory"], 0), told["shapes"])
+    slots = _views(mmap.mmap(told["memory"], 0), told["shapes"], told["kind"])
     with os.fdopen(told["tell"], "wb", buffering=0) as answers, contextlib.suppress(BrokenPipeError):
         for line in sys.stdin:
             step, slot = json.loads(line)
@@ -211,16 +213,16 @@ def _unnamed_memory(size: int) -> int:
     return int(handle)
 
 
-def _bytes(shapes: Shapes) -> int:
-    return 4 * prod(shapes[0]) + prod(shapes[1])
+def _bytes(shapes: Shapes, kind: str) -> int:
+    return 4 * prod(shapes[0]) + np.dtype(kind).itemsize * prod(shapes[1])
 
 
-def _views(memory: mmap.mmap, shapes: Shapes) -> list[Arrays]:
-    """Return the images and targets of each slot as arrays on shared memory."""
+def _views(memory: mmap.mmap, shapes: Shapes, kind: str) -> list[Arrays]:
+    """Return the images and targets (of this type) of each slot as arrays on shared memory."""
     views = []
     for slot in range(SLOTS):
-        begin = slot * _bytes(shapes)
+        begin = slot * _bytes(shapes, kind)
         images = np.frombuffer(memory, np.float32, prod(shapes[0]), begin).reshape(shapes[0])
-        targets = np.frombuffer(memory, np.uint8, prod(shapes[1]), begin + images.nbytes).reshape(shapes[1])
+        targets = np.frombuffer(memory, kind, prod(shapes[1]), begin + images.nbytes).reshape(shapes[1])
         views.append((images, targets))
     return views

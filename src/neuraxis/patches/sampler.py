@@ -90,21 +90,27 @@ class PatchSampler:
         batch, shape = len(self.options.taken), self.options.shape
         return (batch, len(image), *shape), (batch, len(target), *shape)
 
+    @cached_property
+    def target_type(self) -> np.dtype:
+        """The type of the targets: uint8, or of soft labels float16."""
+        one = slice(0, 1)
+        return self.store.read(self.ids[0], (one, one, one))[1].dtype
+
     def batch(self, step: int, into: tuple[np.ndarray, np.ndarray] | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Cut the patches of a step: images (B, C, *shape) float32 and targets (B, T, *shape) uint8.
+        """Cut the patches of a step: images (B, C, *shape) float32 and targets (B, T, *shape) uint8 or float16.
 
         Args:
             step: whose patches.
             into: arrays of these shapes that are filled; left out, new ones.
         """
-        images, targets = into or (np.empty(self.shapes[0], np.float32), np.empty(self.shapes[1], np.uint8))
+        images, targets = into or (np.empty(self.shapes[0], np.float32), np.empty(self.shapes[1], self.target_type))
         for place, sample in enumerate(self.options.taken):
             self._cut_into(self.place(step, sample), images[place], targets[place])
         return images, targets
 
     def cut(self, place: PatchPlace) -> tuple[np.ndarray, np.ndarray]:
         """Read a patch; outside the case the image is 0 and the target background."""
-        image, target = np.empty(self.shapes[0][1:], np.float32), np.empty(self.shapes[1][1:], np.uint8)
+        image, target = np.empty(self.shapes[0][1:], np.float32), np.empty(self.shapes[1][1:], self.target_type)
         self._cut_into(place, image, target)
         return image, target
 

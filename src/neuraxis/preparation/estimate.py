@@ -96,12 +96,15 @@ def _need(
 
     Reading: each channel as stored (4, one of them twice) and as float32 (4). Resampling: all channels before (4) and
     after (4), the label map (2), and one channel's copy and two stops on its way. Writing: the channels before and
-    after, both label maps, and the target with the places of its voxels.
+    after, both label maps, and the target with the places of its voxels. Soft labels are read and resampled as float32
+    (4, twice), and kept as float16.
     """
-    channels, outputs = len(dataset.channels), len(dataset.labels.regions) or 1
+    channels, labels = len(dataset.channels), dataset.labels
+    outputs = 2 * len(labels.shared) if labels.soft else len(labels.regions) or 1
     voxels, kept, prepared = math.prod(grid), math.prod(box), math.prod(new)
-    held = voxels * (4 * channels + 2) + prepared * 4 * channels
-    reading = voxels * (8 * channels + 8)
+    shares = 8 * len(labels.shared) if labels.soft else 0
+    held = voxels * (4 * channels + 2 + shares) + prepared * (4 * channels + shares)
+    reading = voxels * (8 * channels + 8 + shares)
     resampling = held + 4 * kept + 8 * max(kept, prepared)
     writing = held + prepared * (4 + 9 * outputs)
     memory = _BASE_GB + max(reading, resampling, writing) / 2**30

@@ -50,7 +50,8 @@ def prepare_volume(
             brings them together.
         channels: channel names, which choose the normalisation.
         recipe: the decisions.
-        label: label map (X, Y, Z) on the same grid (of the reference channel), prepared along.
+        label: label map (X, Y, Z) on the same grid (of the reference channel), prepared along; of soft labels the
+            shares (S, X, Y, Z) of the numbers in `labels.shared`.
         labels: what its numbers mean; needed with `label`.
         previous: what the first stage of a cascade found; its labels become channels after those of the scan.
     """
@@ -75,8 +76,10 @@ def prepare_volume(
         out[...] = normalise(resampled, name, recipe) if recipe.normalise_on == "resampled" else resampled
     if label is None or labels is None:
         return Prepared(image, way, warnings=gathered.warnings)
-    brought = gathered.bring(label)
-    resampled = steps.resample_target(steps.cut(turn.apply(brought), way), way, recipe.label_order)
+    brought = steps.cut(turn.apply(gathered.bring(label)), way)
+    if labels.soft:
+        return Prepared(image, way, labels.encode_shares(steps.resample_shares(brought, way)), gathered.warnings)
+    resampled = steps.resample_target(brought, way, recipe.label_order)
     blocks = [labels.encode(resampled[rows]) for rows in blocks_of_rows(resampled)]  # it takes eight bytes a voxel
     return Prepared(image, way, np.concatenate(blocks, axis=1), gathered.warnings)
 
@@ -87,7 +90,8 @@ def prepare_case(case: Case, dataset: Dataset, recipe: PreparationRecipe) -> Pre
     Raises:
         DataError: a file is refused, image and label map do not share a grid, or a voxel is not finite.
     """
-    volume, label = case.read_images(apart=recipe.space != "native"), case.read_label()
+    volume, labels = case.read_images(apart=recipe.space != "native"), dataset.labels
+    label = case.read_shares(labels.shared) if labels.soft else case.read_label()
     for name, single in zip(dataset.channels, volume.each, strict=True):
         channel = single.array
         if not np.isfinite(channel.sum(dtype=np.float64)) and not np.isfinite(channel).all():
@@ -101,7 +105,8 @@ def prepare_case(case: Case, dataset: Dataset, recipe: PreparationRecipe) -> Pre
             f"{case.id}: image and label map do not share a grid: {native.grid.describe()} against "
             f"{label.grid.describe()}. Resample one onto the other or leave the case out."
         )
-    prepared = prepare_volume(replace(volume, name=case.id), dataset.channels, recipe, label.array[0], dataset.labels)
+    drawn = label.array if labels.soft else label.array[0]
+    prepared = prepare_volume(replace(volume, name=case.id), dataset.channels, recipe, drawn, labels)
     for warning in prepared.warnings:
         log.warning("%s: %s", case.id, warning)
     return prepared

@@ -143,7 +143,8 @@ class Prepared:
     Attributes:
         image: (C, X, Y, Z) float32, at the recipe's spacing, normalised.
         way_back: how to return to the scan's grid.
-        target: (T, X, Y, Z) uint8, see `Labels.encode`; None for an unlabelled scan.
+        target: (T, X, Y, Z) uint8, see `Labels.encode`, or of soft labels float16, see `Labels.encode_shares`; None for
+            an unlabelled scan.
         warnings: what went wrong on the way, in words.
     """
 

@@ -81,6 +81,11 @@ def resample_target(label_map: np.ndarray, way: WayBack, order: Interpolation = 
     return resample_labels(label_map, way.shape, way.orders(0 if order == "nearest" else 1))
 
 
+def resample_shares(shares: np.ndarray, way: WayBack) -> np.ndarray:
+    """Bring cut soft labels (S, X, Y, Z) to the prepared shape, linearly; across thick slices as the recipe has it."""
+    return resample_image(shares, way.shape, way.orders(1), ticks=way.ticks).clip(0, 1)
+
+
 @dataclass(frozen=True, eq=False)
 class Restored:
     """A prediction on the scan's canonical grid.

@@ -1,7 +1,7 @@
 """Prepared cases on disk, in chunks, so that a patch is read without its case.
 
-One folder a case: `image.b2nd` (float32), `target.b2nd` (uint8), `foreground.npy` (voxels to centre patches on) and
-`case.json`, which is written last: a case without it is not there.
+One folder a case: `image.b2nd` (float32), `target.b2nd` (uint8, of soft labels float16), `foreground.npy` (voxels to
+centre patches on) and `case.json`, which is written last: a case without it is not there.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,10 @@ class Store:
         return self._case(id).way_back
 
     def foreground(self, id: str) -> np.ndarray:
-        """Return up to 4096 labelled voxels for each class, rows of (output, x, y, z), int32, ordered by output."""
+        """Return up to 4096 labelled voxels for each class, rows of (output, x, y, z), int32, ordered by output.
+
+        Of soft labels they are those of which a class has more than half, else those of its largest share.
+        """
         return self._case(id).foreground
 
     def read(self, id: str, box: tuple[slice, slice, slice] | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -173,12 +176,24 @@ def _foreground(id: str, target: np.ndarray) -> np.ndarray:
     key = int.from_bytes(hashlib.sha256(id.encode()).digest()[:8], "little")
     generator = np.random.Generator(np.random.Philox(key=key))
     rows = []
-    regions = target.shape[0] > 1
-    for output in range(target.shape[0]) if regions else range(1, int(target[target < 255].max(initial=0)) + 1):
-        mask = target[output] == 1 if regions else target[0] == output
+    for output, mask in _masks(target):
         flat = np.flatnonzero(mask)
         if flat.size > FOREGROUND_VOXELS:
             flat = np.sort(generator.choice(flat, FOREGROUND_VOXELS, replace=False))
         places = np.stack(np.unravel_index(flat, mask.shape), axis=1)
         rows.append(np.column_stack([np.full(len(places), output), places]))
     return np.concatenate(rows).astype(np.int32) if rows else np.zeros((0, 4), np.int32)
+
+
+def _masks(target: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield where each class of a target is."""
+    if target.dtype.kind == "f":
+        for output, share in enumerate(target):
+            highest = float(share.max(initial=0))
+            yield output, (share > 0.5 if highest > 0.5 else (share == highest) & (share > 0))
+    elif target.shape[0] > 1:
+        for output, region in enumerate(target):
+            yield output, region == 1
+    else:
+        for output in range(1, int(target[target < 255].max(initial=0)) + 1):
+            yield output, target[0] == output

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
+from neuraxis.losses.compared import with_background
 from neuraxis.networks.experts import counted_use
 from neuraxis.patches.sampler import PatchSampler
 from neuraxis.progress import Stage
@@ -182,8 +183,14 @@ def held_out_scores(task: SegmentationTask, sampler: PatchSampler, batches: int 
 
 
 def _masks(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    classes = torch.arange(1, logits.shape[1]).view(1, -1, 1, 1, 1)
+    if targets.is_floating_point():
+        valid = targets[:, :1] >= 0
+        if targets.shape[1] == logits.shape[1]:
+            return (logits > 0) & valid, (targets > 0.5) & valid
+        largest = with_background(targets).argmax(dim=1, keepdim=True)
+        return (logits.argmax(dim=1, keepdim=True) == classes) & valid, (largest == classes) & valid
     valid = targets != 255
     if targets.shape[1] == logits.shape[1]:
         return (logits > 0) & valid, (targets == 1) & valid
-    classes = torch.arange(1, logits.shape[1]).view(1, -1, 1, 1, 1)
     return (logits.argmax(dim=1, keepdim=True) == classes) & valid, (targets == classes) & valid

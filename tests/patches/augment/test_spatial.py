@@ -139,3 +139,19 @@ def test_switching_one_kind_on_changes_no_other():
 )
 def test_the_margin_is_a_fifth_or_what_a_zoom_needs_and_nothing_along_a_flat_axis(changes, expected):
     assert margin((40, 56, 1), AugmentationRecipe(**changes)) == expected
+
+
+def test_soft_labels_are_interpolated_and_what_does_not_count_stays_so():
+    image, target = torch.zeros(1, 1, 8, 8, 1), torch.zeros(1, 1, 8, 8, 1, dtype=torch.float16)
+    target[..., 4:, :, :] = 0.75
+    target[..., :2, :] = -1
+    half = np.eye(3)
+    half[0, 1] = 0.5  # moves every other line by half a voxel
+
+    _, label = moved((image, target), SpatialDraw(None, (), half))
+
+    found = set(label[label >= 0].unique().tolist())
+    assert label.dtype == torch.float16
+    assert any(0 < value < 0.75 for value in found)
+    assert max(found) == 0.75
+    assert set(label[label < 0].tolist()) == {-1.0}

@@ -140,3 +140,37 @@ def test_a_wish_that_does_not_fit_is_refused(wishes: dict[str, Any], message: st
 def test_two_ways_to_read_a_label_map_exclude_one_another() -> None:
     with pytest.raises(ValueError, match="two ways to read"):
         LabelRecipe(colours={"a": "#ff0000"}, threshold=1)
+
+
+def soft(source: Dataset, *layers: list[float], **wishes: Any) -> tuple[Labels, dict[int, list[float]]]:
+    """Return the labels that come out, and the shares that layers of a file become."""
+    found = relabel(source, LabelRecipe.model_validate(wishes))
+    stored = [np.array(layer, np.float32).reshape(-1, 1, 1) for layer in layers]
+    shares = found.cases[0].coding.shares(stored)
+    return found.labels, {
+        number: [round(float(value), 3) for value in share.ravel()] for number, share in shares.items()
+    }
+
+
+def test_soft_labels_keep_their_shares_and_the_name_that_is_there() -> None:
+    labels, shares = soft(dataset({"background": 0, "lesion": 3}), [0, 51, 255], soft=255)
+    assert labels == Labels(names={"background": 0, "lesion": 3}, soft=True)
+    assert shares == {3: [0, 0.2, 1]}
+
+
+def test_several_soft_labels_are_layers_in_the_order_of_their_numbers() -> None:
+    labels, shares = soft(dataset(), [0.5, 0], [0.25, 0], [0.25, 1], soft=1, merge={"matter": ["grey", "lesion"]})
+    assert labels.names == {"background": 0, "cord": 1, "matter": 2}
+    assert shares == {1: [0.5, 0], 2: [0.5, 1]}
+
+
+def test_names_tell_which_soft_layers_there_are() -> None:
+    labels, shares = soft(dataset({"background": 0, "label 1": 1}), [0.5], [0.25], soft=1, names={"gm": 1, "wm": 2})
+    assert labels.names == {"background": 0, "gm": 1, "wm": 2}
+    assert shares == {1: [0.5], 2: [0.25]}
+
+
+@pytest.mark.parametrize("other", [{"threshold": 0.5}, {"colours": {"lesion": "#ff0000"}}])
+def test_soft_labels_are_not_cut_or_looked_up_as_well(other: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="and soft are two ways to read a label map"):
+        LabelRecipe.model_validate({"soft": 1, **other})

@@ -165,3 +165,13 @@ def test_the_time_of_a_step_of_two_is_measured_with_both(store, company, tmp_pat
 def test_a_batch_that_cannot_be_shared_is_refused(store, company, tmp_path):
     with pytest.raises(UsageError, match="too few to share"):
         train(job(store, tmp_path, company, patches={"batch": 1}))
+
+
+def test_soft_labels_are_shared_in_half_precision_too(toy_dataset, toy_settings, company, tmp_path):
+    soft = ("labels.soft=2", "labels.names={ball=1}", "training.steps=3", "training.precision=bf16")
+    prepare_datasets([toy_dataset], "auto", (*toy_settings, *soft), tmp_path / "store")
+
+    together = train(job(tmp_path / "store", tmp_path / "run", company))
+
+    assert [row["loss"] > 0 for row in rows(tmp_path / "run")][-1]
+    assert together.step == 3

@@ -7,7 +7,7 @@ import pytest
 
 from neuraxis.dataset.labels import Labels
 from neuraxis.preparation.prepared import WayBack
-from neuraxis.training.live.subjects import Focus, Subject, _plane, _spread, fullest, label_map_of
+from neuraxis.training.live.subjects import Focus, Subject, _plane, _spread, fullest
 from neuraxis.volume.grid import Grid
 from neuraxis.volume.turn import NO_TURN, Turn
 
@@ -66,14 +66,14 @@ def test_voxels_to_ignore_are_no_foreground_and_are_shown_as_such():
     labels = Labels(names={"x": 3}, ignore=9)
     target = np.array([0, 1, 255], np.uint8).reshape(1, 3, 1, 1)
 
-    assert label_map_of(target, labels).ravel().tolist() == [0, 3, 9]
+    assert labels.decode_target(target).ravel().tolist() == [0, 3, 9]
 
 
 def test_of_regions_the_last_is_shown():
     labels = Labels(names={"oedema": 1, "core": 2}, regions={"whole": (1, 2), "core": (2,)}, paint=(1, 2))
     target = np.array([[0, 1, 1], [0, 0, 1]], np.uint8).reshape(2, 3, 1, 1)
 
-    assert label_map_of(target, labels).ravel().tolist() == [0, 1, 2]
+    assert labels.decode_target(target).ravel().tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

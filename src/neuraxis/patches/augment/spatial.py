@@ -1,7 +1,8 @@
 """What moves a sample: all of it is drawn first and happens in one resampling of the samples that need it.
 
 A position of the patch is bent by the elastic deformation, then turned, sheared and scaled in mm, then distorted like
-by a lens, and read there: the image linearly, labels from the nearest voxel. Mirroring reverses axes and reads nothing.
+by a lens, and read there: the image and soft labels linearly, labels from the nearest voxel. Mirroring reverses axes
+and reads nothing.
 """
 
 from __future__ import annotations
@@ -104,7 +105,8 @@ def apply_spatial(
 
     Args:
         images: (B, C, X, Y, Z), interpolated linearly.
-        targets: (B, T, X, Y, Z) uint8, nearest voxel: no new number can appear.
+        targets: (B, T, X, Y, Z) uint8, nearest voxel: no new number can appear; or soft labels, floats, linearly, but
+            what does not count (-1) stays so.
         drawn: one for each sample.
         core: shape that is kept.
         spacing_mm: of the patches, so that a rotation is one in space.
@@ -120,12 +122,20 @@ def apply_spatial(
         if draw.resamples:
             grid, one = _positions(draw, frame)[None], slice(sample, sample + 1)
             new_images[one] = F.grid_sample(images[one], grid, mode="bilinear", align_corners=False)
-            numbers = F.grid_sample(targets[one].float(), grid, mode="nearest", align_corners=False)
-            new_targets[one] = numbers.to(targets.dtype)
+            new_targets[one] = _moved(targets[one], grid)
         if draw.mirrored:
             axes = [1 + axis for axis in draw.mirrored]
             new_images[sample], new_targets[sample] = new_images[sample].flip(axes), new_targets[sample].flip(axes)
     return new_images, new_targets
+
+
+def _moved(targets: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+    """Read targets at other places."""
+    numbers = F.grid_sample(targets.float(), grid, mode="nearest", align_corners=False)
+    if targets.is_floating_point():
+        shares = F.grid_sample(targets.float().clamp_min(0), grid, mode="bilinear", align_corners=False)
+        numbers = torch.where(numbers < 0, numbers, shares)
+    return numbers.to(targets.dtype)
 
 
 def margin(core: Triple, recipe: AugmentationRecipe) -> Triple:

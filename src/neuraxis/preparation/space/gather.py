@@ -40,9 +40,12 @@ class Gathered:
     warnings: tuple[str, ...] = ()
 
     def bring(self, label: np.ndarray) -> np.ndarray:
-        """Return a label map (X, Y, Z) of the native grid on the grid of the volume."""
+        """Return a label map (X, Y, Z), or shares (S, X, Y, Z), of the native grid on the grid of the volume."""
         if self.to_native is None:
             return label
+        if label.ndim == 4:
+            shares = Volume(label, self.native)
+            return resample_onto(shares, self.volume.grid, self.to_native.inverse, order=1).array
         moved = resample_onto(Volume(label[None], self.native), self.volume.grid, self.to_native.inverse, labels=True)
         return np.asarray(moved.array[0])
 

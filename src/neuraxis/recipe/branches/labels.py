@@ -27,6 +27,9 @@ class LabelRecipe(Part):
         tolerance: distance in RGB within which a pixel must lie from a colour, or from a mixture of two as edges have
             it.
         threshold: values above it are 1, others 0: greys of a JPEG, masks of 0 and 255, probabilities.
+        soft: the value of a voxel that is all of a structure, such as 1 or 255: values from 0 to it are kept as
+            shares and learned as such, and whatever asks for whole voxels takes the label with the largest share. A
+            file, or volume of a 4D file, is one label each.
         map: number to the number that it becomes.
         names: name to number, in place of the dataset's names.
         merge: name to the labels that it joins, by name or number; "background" takes labels away.
@@ -37,6 +40,7 @@ class LabelRecipe(Part):
     colours: dict[str, str] = Field(default={})
     tolerance: float | None = Field(None, ge=0, le=442)
     threshold: float | None = None
+    soft: float | None = Field(None, gt=0, allow_inf_nan=False)
     map: dict[int, int] = Field(default={})
     names: dict[str, int] = Field(default={})
     merge: dict[str, Members] = Field(default={})
@@ -50,8 +54,10 @@ class LabelRecipe(Part):
 
     @model_validator(mode="after")
     def _one_reading(self) -> LabelRecipe:
-        if self.colours and self.threshold is not None:
-            raise ValueError("colours and threshold are two ways to read a label map. Leave one of them out")
+        ways = {"colours": self.colours, "threshold": self.threshold is not None, "soft": self.soft is not None}
+        chosen = [name for name, is_chosen in ways.items() if is_chosen]
+        if len(chosen) > 1:
+            raise ValueError(f"{chosen[0]} and {chosen[1]} are two ways to read a label map. Leave one of them out")
         return self
 
 
@@ -67,7 +73,7 @@ def relabel(dataset: Dataset, recipe: LabelRecipe) -> Dataset:
     if recipe == AS_STORED:
         return dataset
     own = dataset.labels
-    algebra = _Algebra(dict(own.names), dict(own.regions), own.paint, own.ignore, dict(own.colours))
+    algebra = _Algebra(dict(own.names), dict(own.regions), own.paint, own.ignore, dict(own.colours), soft=own.soft)
     algebra.read_anew(recipe)
     algebra.exchange(recipe.map)
     algebra.rename(recipe.names)
@@ -91,9 +97,10 @@ class _Algebra:
     colours: dict[str, str]
     reading: Coding | None = None
     exchanges: list[dict[int, int]] = field(default_factory=list)
+    soft: bool = False
 
     def read_anew(self, recipe: LabelRecipe) -> None:
-        """Read colours or a threshold in place of what the dataset's layout found."""
+        """Read colours, a threshold or shares in place of what the dataset's layout found."""
         if recipe.colours:
             known = recipe.colours.keys() <= self.names.keys()
             named = [name for name in recipe.colours if name != "background"]
@@ -106,6 +113,17 @@ class _Algebra:
             structures = [name for name, number in self.names.items() if number != 0]
             self.reading = Coding(threshold=recipe.threshold)
             self._start_with({structures[0] if len(structures) == 1 else "label 1": 1}, {})
+
+        elif recipe.soft is not None:
+            self._read_shares(recipe.soft, recipe.names or self.names)
+
+    def _read_shares(self, scale: float, names: Mapping[str, int]) -> None:
+        """Take each layer of the label map as the shares of one structure, in the order of their numbers."""
+        own = {name: number for name, number in sorted(names.items(), key=lambda pair: pair[1]) if number}
+        layers = tuple({1: number} for number in own.values())
+        self.reading = Coding(soft=scale, layers=layers if layers != ({1: 1},) else ())
+        self._start_with(own, self.colours)
+        self.soft = True
 
     def _start_with(self, names: dict[str, int], colours: Mapping[str, str]) -> None:
         self.names, self.colours = {"background": 0, **names}, dict(colours)
@@ -179,7 +197,14 @@ class _Algebra:
         """
         colours = {name: colour for name, colour in self.colours.items() if name in {*self.names, *self.regions}}
         try:
-            return Labels(names=self.names, regions=self.regions, paint=self.paint, ignore=self.ignore, colours=colours)
+            return Labels(
+                names=self.names,
+                regions=self.regions,
+                paint=self.paint,
+                ignore=self.ignore,
+                colours=colours,
+                soft=self.soft,
+            )
         except ValidationError as error:
             reason = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise RecipeError(f"labels: {reason} (the labels would be {self.names}). Mend [labels].") from error

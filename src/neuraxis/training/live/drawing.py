@@ -12,7 +12,7 @@ from neuraxis.patches.grid import pad_to_window
 from neuraxis.report.overlays import PLANES, as_grey, hung
 from neuraxis.report.previews.strip import Panel, StripPainter, Words
 from neuraxis.training.live.looking import Look
-from neuraxis.training.live.subjects import Focus, Subject, label_map_of
+from neuraxis.training.live.subjects import Focus, Subject
 
 MOST_ALONG = 8
 LEAST_FLAT = 0.02
@@ -74,7 +74,7 @@ class _Drawing:
             frame = slice(int(rows.min()), int(rows.max()) + 1), slice(int(columns.min()), int(columns.max()) + 1)
         panels = [Panel("image", grey)]
         if self.target is not None:
-            panels.append(Panel("reference", grey, self._hung(label_map_of(self.target, tiling.labels))))
+            panels.append(Panel("reference", grey, self._hung(tiling.labels.decode_target(self.target))))
         return [*panels, Panel("prediction", grey, self._hung(predicted), frame)]
 
     def tiles(self, tiling: Tiling) -> dict[tuple[int, int], Panel]:

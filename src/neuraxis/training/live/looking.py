@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from neuraxis.dataset.labels import IGNORED, Labels
+from neuraxis.dataset.labels import Labels, counted
 from neuraxis.inference.runtimes.options import GPU_VOXELS
 from neuraxis.inference.tiling import Tiling
 from neuraxis.patches.grid import pad_to_window, window_starts
 from neuraxis.preparation.steps import activate
-from neuraxis.training.live.subjects import Box, Focus, Subject, Triple, label_map_of
+from neuraxis.training.live.subjects import Box, Focus, Subject, Triple
 
 
 class LiveRuntime:
@@ -143,7 +143,7 @@ def look(subject: Subject, extent: Extent, focus: Focus, tiling: Tiling, runtime
 
     slabs = tiling.slabs(image, [runtime], watch=watch)
     label_map = np.concatenate([_decoded(slab, labels) for slab in slabs])
-    reference = None if target is None else label_map_of(target, labels)
+    reference = None if target is None else labels.decode_target(target)
     dice = math.nan if reference is None or target is None else _dice(label_map, reference, target, labels)
     return Look(extent, tiling, label_map, _one_layer(windows, across, row, tiling.window), begin, dice)
 
@@ -162,10 +162,10 @@ def _one_layer(windows: dict[Triple, np.ndarray], across: int, row: int, sides: 
 
 def _dice(label_map: np.ndarray, reference: np.ndarray, target: np.ndarray, labels: Labels) -> float:
     """Return the mean Dice over the structures that reference or prediction have; NaN where neither has any."""
-    counted = target[0] != IGNORED
+    counts = counted(target)
     found = []
     for structure in labels.scored.values():
-        given, wanted = np.isin(label_map, structure) & counted, np.isin(reference, structure) & counted
+        given, wanted = np.isin(label_map, structure) & counts, np.isin(reference, structure) & counts
         total = int(given.sum()) + int(wanted.sum())
         if total:
             found.append(2 * int((given & wanted).sum()) / total)

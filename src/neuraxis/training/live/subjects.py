@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from neuraxis.dataset.labels import IGNORED, Labels
+from neuraxis.dataset.labels import Labels, counted
 from neuraxis.dataset.splits import Fold
 from neuraxis.preparation.prepared import Prepared, WayBack
 from neuraxis.preparation.store import Store
@@ -79,7 +79,7 @@ class Subject:
         if self.focus is None and self.role != "unlabelled":
             _, target = self.read((slice(None), slice(None), slice(None)))
             if target is not None:
-                self.focus = fullest(np.where(target[0] == IGNORED, 0, label_map_of(target, labels)), self.across)
+                self.focus = fullest(np.where(counted(target), labels.decode_target(target), 0), self.across)
         return self.focus or Focus(self.voxel_of(self.way.shape[self.across] // 2))
 
     def follow(self, label_map: np.ndarray, corner: Triple) -> None:
@@ -142,21 +142,6 @@ def fullest(label_map: np.ndarray, across: int, keep: int | None = None) -> Focu
     for axis, place in zip([axis for axis in range(3) if axis != across], places, strict=True):
         voxel[axis] = int(np.median(place)) if place.size else voxel[axis]
     return Focus((voxel[0], voxel[1], voxel[2]), int(counts[index]))
-
-
-def label_map_of(target: np.ndarray, labels: Labels) -> np.ndarray:
-    """Return label numbers (X, Y, Z) of a training target (T, X, Y, Z); of several regions the last is shown."""
-    ignored = target[0] == IGNORED
-    if labels.regions:
-        label_map = np.zeros(target.shape[1:], np.int16)
-        for region, number in zip(target, labels.paint, strict=True):
-            label_map[region == 1] = number
-    else:
-        numbers = np.array([labels.names[name] for name in labels.outputs], np.int16)
-        label_map = numbers[np.where(ignored, 0, target[0])]
-    if labels.ignore is not None:
-        label_map[ignored] = labels.ignore
-    return label_map
 
 
 def _spread(ids: Sequence[str], count: int) -> list[str]:
