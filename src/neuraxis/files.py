@@ -35,11 +35,13 @@ class ExtractionLimits:
         members: files and folders.
         total_bytes: of all files together, unpacked.
         ratio: of a file's size to what it takes in the archive.
+        links_as_text: whether a link in a zip becomes a file that holds its target; else the archive is refused.
     """
 
     members: int = MAX_MEMBERS
     total_bytes: int = MAX_EXTRACTED_BYTES
     ratio: int = MAX_RATIO
+    links_as_text: bool = False
 
 
 USUAL_LIMITS = ExtractionLimits()
@@ -241,7 +243,7 @@ def check_members(archive: Path, members: list[zipfile.ZipInfo], limits: Extract
     for member in members:
         name = member.filename
         _checked_path(archive, name, seen)
-        if stat.S_ISLNK(member.external_attr >> 16):
+        if stat.S_ISLNK(member.external_attr >> 16) and not limits.links_as_text:
             raise BundleError(f"{archive}: member {name!a} is a link. The archive is refused.")
         if member.file_size > max(2**20, member.compress_size * limits.ratio):
             raise BundleError(f"{archive}: member {name!a} unpacks to {member.file_size} bytes, a bomb. It is refused.")

@@ -15,7 +15,7 @@ from neuraxis.cli.options import SHOWN, Output
 from neuraxis.cli.printing import columns, complain, show, show_json
 
 if TYPE_CHECKING:
-    from neuraxis.dataset.sources.source import Source
+    from neuraxis.dataset.sources.source import Fact, Source
 
 dataset = App(name="dataset", help="Make phantoms, and fetch public datasets from their source.")
 
@@ -35,7 +35,8 @@ class Wanted:
 
 
 WANTED = Wanted()
-_SHOWN = 6
+_SHOWN = 3
+_ALWAYS = ("cases", "download", "licence")
 
 
 @dataset.command(name="make")
@@ -77,7 +78,7 @@ def make(
 
 @dataset.command(name="list")
 def list_datasets(*, output: Output = SHOWN) -> int:
-    """List the public datasets that are known, with size and licence.
+    """List the public datasets that are known, with size and licence, as far as a page states them.
 
     For example:
 
@@ -92,7 +93,10 @@ def list_datasets(*, output: Output = SHOWN) -> int:
     if output.json:
         show_json(sources)
     else:
-        rows = [(s.name, s.cases, s.download, s.licence, "by hand" if s.steps else "fetch") for s in sources]
+        rows = [
+            (s.name, _says(s.cases), _says(s.download), _says(s.licence), "by hand" if s.steps else "fetch")
+            for s in sources
+        ]
         show(columns(rows, ("name", "cases", "download", "licence", "how")))
     return 0
 
@@ -100,6 +104,8 @@ def list_datasets(*, output: Output = SHOWN) -> int:
 @dataset.command(name="info")
 def describe_dataset(name: Annotated[str, Parameter(name="NAME")], /, *, output: Output = SHOWN) -> int:
     """Show what a public dataset holds, its licence, what to cite, and where its files lie.
+
+    A number in brackets after each of them leads to the page that states it.
 
     For example:
 
@@ -173,37 +179,62 @@ def fetch(
 
 def _ask(source: Source) -> bool:
     """Show a licence on the terminal and ask whether it is accepted."""
-    complain(f"{source.title} is under {source.licence}: {source.licence_page}\nCite: {source.citation}")
+    page = f": {source.licence.stated_at[0]}" if source.licence else ""
+    complain(f"{source.title} is under {_says(source.licence)}{page}\nCite: {_says(source.paper)}")
     print("Do you accept the licence? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
+def _says(fact: Fact | None) -> str:
+    return fact.says if fact else "not stated"
+
+
 def _described(source: Source) -> str:
+    pages = list(dict.fromkeys([page for fact in source.facts().values() if fact for page in fact.stated_at]))
+    pages += [page for page in source.pages() if page not in pages]
+
+    def cited(stated_at: tuple[str, ...]) -> str:
+        return "".join(f" [{number}]" for number in sorted(pages.index(page) + 1 for page in stated_at))
+
     files = source.every_file()
-    hashed = sum(bool(file.sha256 or file.md5) for file in files)
-    stated = dict.fromkeys(
-        [*(file.stated_at for file in files), *([source.listing.stated_at] if source.listing else [])]
-    )
-    hashes = f"{hashed} of {len(files)} files have a published hash" if files else ""
-    hashes = "sizes and most hashes are told by the bucket that holds the files" if source.listing else hashes
     rows = [
         ("name", source.name),
         ("title", source.title),
-        ("holds", source.summary),
-        ("cases", source.cases),
-        ("download", source.download),
-        ("licence", f"{source.licence} ({source.licence_page})"),
-        ("citation", source.citation),
         ("page", source.page),
+        *(
+            (name, _says(fact) + cited(fact.stated_at if fact else ()))
+            for name, fact in source.facts().items()
+            if fact or name in _ALWAYS
+        ),
         ("layout", source.layout),
         ("opens", source.opens or "directly: neuraxis check FOLDER"),
-        ("hashes", hashes),
-        *(("file", file.url) for file in files[:_SHOWN]),
+        ("hashes", _hashes(source)),
+        *(("file", file.url + cited(file.stated_at)) for file in files[:_SHOWN]),
         ("", f"and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""),
-        *(("address stated at", page) for page in stated),
-        *((f"step {number}", step) for number, step in enumerate(source.steps, 1)),
     ]
+    if source.listing:
+        rows.append(("files", f"{source.listing.bucket}/{source.listing.prefix}{cited(source.listing.stated_at)}"))
+    if source.annex:
+        rows.append(("files", f"{source.annex.address}{cited(source.annex.stated_at)}"))
+    if source.pairs:
+        rows.append(("pairs", f"{', '.join(source.pairs.channels)}; {', '.join(source.pairs.labels)}"
+                     f"{cited(source.pairs.stated_at)}"))  # fmt: skip
+    rows += [(f"step {number}", step) for number, step in enumerate(source.steps, 1)]
+    if source.steps:
+        rows.append(("steps from", cited(source.steps_stated_at).strip()))
+    rows += [(f"[{number}]", page) for number, page in enumerate(pages, 1)]
     return columns([(name, value) for name, value in rows if value])
+
+
+def _hashes(source: Source) -> str:
+    """Return in words which files have a published hash."""
+    files = source.every_file()
+    if source.listing:
+        return "sizes and most hashes are told by the bucket that holds the files"
+    if source.annex:
+        return "every scan has one, in the repository; the list of files has none"
+    hashed = sum(bool(file.sha256 or file.md5) for file in files)
+    return f"{hashed} of {len(files)} files have a published hash" if files else ""
 
 
 def _offline() -> bool:

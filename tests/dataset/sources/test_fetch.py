@@ -15,21 +15,19 @@ import numpy as np
 import pytest
 
 from neuraxis.dataset.layouts.recognise import open_dataset
-from neuraxis.dataset.sources.fetch import FetchedDataset, SourceOptions, fetch_source
+from neuraxis.dataset.sources.fetch import FetchedDataset
 from neuraxis.dataset.sources.listing import list_bucket
-from neuraxis.dataset.sources.source import Listing, Many, Pairs, Source, SourceFile
+from neuraxis.dataset.sources.source import Listing, Many, Pairs, SourceFile
 from neuraxis.errors import BundleError, DataError, ResourceError, UsageError
-from neuraxis.progress import Silent
 from neuraxis.volume.formats import nifti
 from neuraxis.volume.grid import Grid
 from neuraxis.volume.volume import Volume
 
-TESTS = Path(__file__).parents[2]
-spec = importlib.util.spec_from_file_location("web_server", TESTS / "net" / "web_server.py")
+spec = importlib.util.spec_from_file_location("web_server", Path(__file__).parents[2] / "net" / "web_server.py")
 web_server = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(web_server)
 QUICK, Server, names = web_server.QUICK, web_server.Server, web_server.names
-drip, says, serve, server, stall = (getattr(web_server, name) for name in ("drip", "says", "serve", "server", "stall"))
+drip, says, serve, stall = (getattr(web_server, name) for name in ("drip", "says", "serve", "stall"))
 
 PAGE = "https://example.org/page"
 FILES = {"Task/dataset.json": b"{}", "Task/imagesTr/a.nii.gz": bytes(range(256)) * 500}
@@ -56,20 +54,6 @@ def tar_of(files: dict[str, bytes]) -> bytes:
 ZIP, TAR = zip_of(FILES), tar_of(FILES)
 
 
-def source(server: Server, **changes: object) -> Source:
-    """A dataset of one zip without a published hash."""
-    given: dict[str, object] = {
-        "name": "toy", "title": "Toy", "summary": "toys", "cases": "1", "download": "1 kB", "licence": "CC0",
-        "licence_page": PAGE, "citation": "Doe 2020", "page": PAGE, "layout": "msd", "top": "Task",
-        "files": [{"url": server.url("/toy.zip"), "path": "toy.zip", "stated_at": PAGE, "unpack": "zip"}],
-    }  # fmt: skip
-    return Source.model_validate({**given, **changes})
-
-
-def fetch(wanted: Source, into: Path, **options: object) -> FetchedDataset:
-    return fetch_source(wanted, into, SourceOptions(**{"accept_licence": True, "patience": QUICK, **options}), Silent())
-
-
 @pytest.fixture
 def good(server: Server) -> Server:
     server.acts["/toy.zip"] = [serve(ZIP)]
@@ -84,7 +68,7 @@ def holds_all(folder: Path) -> bool:
 # --- a good server ----------------------------------------------------------------------------------------------------
 
 
-def test_a_dataset_is_fetched_unpacked_and_locked(good: Server, tmp_path: Path) -> None:
+def test_a_dataset_is_fetched_unpacked_and_locked(source, fetch, good: Server, tmp_path: Path) -> None:
     fetched = fetch(source(good), tmp_path / "toy")
     assert fetched == FetchedDataset("toy", tmp_path / "toy", True, 1, tmp_path / "toy.lock.json")
     assert holds_all(tmp_path / "toy")
@@ -97,14 +81,14 @@ def test_a_dataset_is_fetched_unpacked_and_locked(good: Server, tmp_path: Path) 
     }  # fmt: skip
 
 
-def test_a_tar_with_a_published_hash_needs_no_trust(good: Server, tmp_path: Path) -> None:
+def test_a_tar_with_a_published_hash_needs_no_trust(source, fetch, good: Server, tmp_path: Path) -> None:
     file = {"url": good.url("/toy.tar"), "path": "toy.tar", "stated_at": PAGE, "unpack": "tar",
             "md5": hashlib.md5(TAR).hexdigest()}  # fmt: skip
     assert fetch(source(good, files=[file]), tmp_path / "toy").on_trust == 0
     assert holds_all(tmp_path / "toy")
 
 
-def test_what_is_there_is_not_fetched_again(good: Server, tmp_path: Path) -> None:
+def test_what_is_there_is_not_fetched_again(source, fetch, good: Server, tmp_path: Path) -> None:
     fetch(source(good), tmp_path / "toy")
     asked = len(good.asked)
     again = fetch(source(good), tmp_path / "toy", accept_licence=False, offline=True)
@@ -113,7 +97,7 @@ def test_what_is_there_is_not_fetched_again(good: Server, tmp_path: Path) -> Non
     assert len(good.asked) == asked
 
 
-def test_files_in_series_keep_their_places_and_pair(good: Server, tmp_path: Path) -> None:
+def test_files_in_series_keep_their_places_and_pair(source, fetch, good: Server, tmp_path: Path) -> None:
     many = Many(
         file={"url": good.url("/{case}/{kind}.nii.gz"), "path": "{case}/{kind}.nii.gz", "stated_at": PAGE},
         words={"case": ("p1", "p2"), "kind": ("FLAIR", "gt")},
@@ -121,7 +105,8 @@ def test_files_in_series_keep_their_places_and_pair(good: Server, tmp_path: Path
     image, label = nifti_of(np.float32(7)), nifti_of(np.uint8(1))
     for case in ("p1", "p2"):
         good.acts[f"/{case}/FLAIR.nii.gz"], good.acts[f"/{case}/gt.nii.gz"] = [serve(image)], [serve(label)]
-    pairs = Pairs(images=("{case}/FLAIR.nii.gz",), channels=("FLAIR",), label="{case}/gt.nii.gz", labels={"lesion": 1})
+    pairs = Pairs(images=("{case}/FLAIR.nii.gz",), channels=("FLAIR",), label="{case}/gt.nii.gz",
+                  labels={"lesion": 1}, stated_at=PAGE)  # fmt: skip
     fetch(source(good, files=[], many=[many], pairs=pairs, top=""), tmp_path / "toy")
     opened = open_dataset(tmp_path / "toy")
     assert [case.id for case in opened.cases] == ["p1", "p2"]
@@ -138,7 +123,9 @@ def nifti_of(value: np.generic) -> bytes:
         return path.read_bytes()
 
 
-def test_an_archive_packed_while_it_is_sent_has_no_size_and_comes_whole(good: Server, tmp_path: Path) -> None:
+def test_an_archive_packed_while_it_is_sent_has_no_size_and_comes_whole(
+    source, fetch, good: Server, tmp_path: Path
+) -> None:
     good.acts["/toy.zip"] = [chunked(ZIP)]
     assert fetch(source(good), tmp_path / "toy").fetched
     assert holds_all(tmp_path / "toy")
@@ -161,7 +148,7 @@ def chunked(content: bytes, until: int | None = None):
 # --- cut, slow and tampered -------------------------------------------------------------------------------------------
 
 
-def test_a_cut_download_goes_on_where_it_stopped(good: Server, tmp_path: Path) -> None:
+def test_a_cut_download_goes_on_where_it_stopped(source, fetch, good: Server, tmp_path: Path) -> None:
     half = len(ZIP) // 2
     good.acts["/toy.zip"] = [serve(ZIP[:1] + ZIP[1:], until=1), serve(ZIP, until=half), says(503)]
     with pytest.raises(BundleError, match=f"{half} of {len(ZIP)} bytes are kept"):
@@ -174,13 +161,13 @@ def test_a_cut_download_goes_on_where_it_stopped(good: Server, tmp_path: Path) -
     assert names(tmp_path) == ["toy", "toy.lock.json"]
 
 
-def test_a_cut_archive_of_unknown_size_is_fetched_anew(good: Server, tmp_path: Path) -> None:
+def test_a_cut_archive_of_unknown_size_is_fetched_anew(source, fetch, good: Server, tmp_path: Path) -> None:
     good.acts["/toy.zip"] = [chunked(ZIP, 10_000), chunked(ZIP, 9_000), chunked(ZIP)]
     assert fetch(source(good), tmp_path / "toy").fetched
     assert holds_all(tmp_path / "toy")
 
 
-def test_an_archive_that_ends_nowhere_is_refused(good: Server, tmp_path: Path) -> None:
+def test_an_archive_that_ends_nowhere_is_refused(source, fetch, good: Server, tmp_path: Path) -> None:
     good.acts["/toy.zip"] = [lambda handler: handler.answer(200, ZIP, -1)]
     with pytest.raises(BundleError, match="tells neither the size of the file nor where it ends"):
         fetch(source(good), tmp_path / "toy")
@@ -188,14 +175,14 @@ def test_an_archive_that_ends_nowhere_is_refused(good: Server, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("act", [stall(1000), drip])
-def test_a_server_that_falls_silent_or_drips_is_left(good: Server, tmp_path: Path, act: object) -> None:
+def test_a_server_that_falls_silent_or_drips_is_left(source, fetch, good: Server, tmp_path: Path, act: object) -> None:
     good.acts["/toy.zip"] = [serve(ZIP, until=1), act]
     with pytest.raises(BundleError, match=r"toy\.zip"):
         fetch(source(good), tmp_path / "toy")
     assert not (tmp_path / "toy").exists()
 
 
-def test_a_tampered_file_with_a_published_hash_is_refused(good: Server, tmp_path: Path) -> None:
+def test_a_tampered_file_with_a_published_hash_is_refused(source, fetch, good: Server, tmp_path: Path) -> None:
     wrong = bytes(len(ZIP))
     good.acts["/toy.zip"] = [serve(wrong)]
     file = {"url": good.url("/toy.zip"), "path": "toy.zip", "stated_at": PAGE, "unpack": "zip",
@@ -206,7 +193,9 @@ def test_a_tampered_file_with_a_published_hash_is_refused(good: Server, tmp_path
 
 
 @pytest.mark.parametrize("length", [len(ZIP), len(ZIP) - 7])
-def test_a_second_download_that_differs_from_the_first_is_refused(good: Server, tmp_path: Path, length: int) -> None:
+def test_a_second_download_that_differs_from_the_first_is_refused(
+    source, fetch, good: Server, tmp_path: Path, length: int
+) -> None:
     fetch(source(good), tmp_path / "toy")
     (tmp_path / "toy").rename(tmp_path / "away")
     good.acts["/toy.zip"] = [serve(bytes(length))]
@@ -217,7 +206,7 @@ def test_a_second_download_that_differs_from_the_first_is_refused(good: Server, 
     assert fetch(source(good), tmp_path / "toy").fetched
 
 
-def test_a_second_stream_that_differs_is_refused_too(good: Server, tmp_path: Path) -> None:
+def test_a_second_stream_that_differs_is_refused_too(source, fetch, good: Server, tmp_path: Path) -> None:
     good.acts["/toy.zip"] = [chunked(ZIP)]
     fetch(source(good), tmp_path / "toy")
     (tmp_path / "toy").rename(tmp_path / "away")
@@ -234,7 +223,9 @@ def test_a_second_stream_that_differs_is_refused_too(good: Server, tmp_path: Pat
         ({"Other/a": b"x"}, "has no folder 'Task'"),
     ],
 )
-def test_an_archive_of_another_shape_is_refused(good: Server, tmp_path: Path, files: dict, says: str) -> None:
+def test_an_archive_of_another_shape_is_refused(
+    source, fetch, good: Server, tmp_path: Path, files: dict, says: str
+) -> None:
     good.acts["/toy.zip"] = [serve(zip_of(files))]
     with pytest.raises(BundleError, match=says):
         fetch(source(good), tmp_path / "toy")
@@ -245,25 +236,29 @@ def test_an_archive_of_another_shape_is_refused(good: Server, tmp_path: Path, fi
 # --- licence, places, steps -------------------------------------------------------------------------------------------
 
 
-def test_without_its_licence_accepted_nothing_is_asked_of_the_server(good: Server, tmp_path: Path) -> None:
+def test_without_its_licence_accepted_nothing_is_asked_of_the_server(
+    source, fetch, good: Server, tmp_path: Path
+) -> None:
     with pytest.raises(UsageError, match=f"its licence is CC0 .{PAGE}.*--accept-licence"):
         fetch(source(good), tmp_path / "toy", accept_licence=False)
     asked: list[str] = []
     with pytest.raises(UsageError, match="--accept-licence"):
-        fetch(source(good), tmp_path / "toy", accept_licence=False, ask=lambda one: bool(asked.append(one.licence)))
+        fetch(
+            source(good), tmp_path / "toy", accept_licence=False, ask=lambda one: bool(asked.append(one.licence.says))
+        )
     assert asked == ["CC0"]
     assert not good.asked
     assert names(tmp_path) == []
     assert fetch(source(good), tmp_path / "toy", accept_licence=False, ask=lambda _: True).fetched
 
 
-def test_a_folder_that_no_fetch_made_is_left_alone(good: Server, tmp_path: Path) -> None:
+def test_a_folder_that_no_fetch_made_is_left_alone(source, fetch, good: Server, tmp_path: Path) -> None:
     (tmp_path / "toy").mkdir()
     with pytest.raises(UsageError, match="no fetch made it"):
         fetch(source(good), tmp_path / "toy")
 
 
-def test_a_lock_of_another_dataset_or_a_damaged_one_is_refused(good: Server, tmp_path: Path) -> None:
+def test_a_lock_of_another_dataset_or_a_damaged_one_is_refused(source, fetch, good: Server, tmp_path: Path) -> None:
     fetch(source(good), tmp_path / "toy")
     with pytest.raises(UsageError, match="is of the dataset 'toy'"):
         fetch(source(good, name="other"), tmp_path / "toy")
@@ -272,25 +267,28 @@ def test_a_lock_of_another_dataset_or_a_damaged_one_is_refused(good: Server, tmp
         fetch(source(good), tmp_path / "toy")
 
 
-def test_offline_nothing_is_fetched(good: Server, tmp_path: Path) -> None:
+def test_offline_nothing_is_fetched(source, fetch, good: Server, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="offline"):
         fetch(source(good), tmp_path / "toy", offline=True)
     assert not good.asked
 
 
-def test_behind_a_login_the_steps_are_told(good: Server, tmp_path: Path) -> None:
-    wanted = source(good, files=[], steps=["Make an account.", "Download it."])
+def test_behind_a_login_the_steps_are_told(source, fetch, good: Server, tmp_path: Path) -> None:
+    wanted = source(good, files=[], steps=["Make an account.", "Download it."], steps_stated_at=PAGE)
     assert fetch(wanted, tmp_path / "toy", accept_licence=False) == FetchedDataset("toy", None, steps=wanted.steps)
 
 
-def test_a_place_that_cannot_be_written_to_is_a_matter_of_resources(good: Server, tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_to_is_a_matter_of_resources(
+    source, fetch, good: Server, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ResourceError):
         fetch(source(good), tmp_path / "file" / "toy")
 
 
-def test_files_that_do_not_pair_are_refused(good: Server, tmp_path: Path) -> None:
-    pairs = Pairs(images=("{case}/FLAIR.nii.gz",), channels=("FLAIR",), label="{case}/gt.nii.gz", labels={"lesion": 1})
+def test_files_that_do_not_pair_are_refused(source, fetch, good: Server, tmp_path: Path) -> None:
+    pairs = Pairs(images=("{case}/FLAIR.nii.gz",), channels=("FLAIR",), label="{case}/gt.nii.gz",
+                  labels={"lesion": 1}, stated_at=PAGE)  # fmt: skip
     with pytest.raises(DataError, match="no case has all its images"):
         fetch(source(good, pairs=pairs), tmp_path / "toy")
     assert not (tmp_path / "toy").exists()
@@ -314,7 +312,7 @@ def listing(server: Server) -> Listing:
     return Listing(bucket=server.url("/bucket"), prefix="ds1/", stated_at=PAGE)
 
 
-def test_a_bucket_is_listed_page_by_page_and_fetched(good: Server, tmp_path: Path) -> None:
+def test_a_bucket_is_listed_page_by_page_and_fetched(source, fetch, good: Server, tmp_path: Path) -> None:
     first, second = b"one", b"two &"
     start = "/bucket?list-type=2&prefix=ds1%2F"
     good.acts[start] = [serve(page(entry("ds1/", b""), entry("ds1/sub-1/a b.txt", first), token="x/y"))]

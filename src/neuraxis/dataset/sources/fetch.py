@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from neuraxis.dataset.sources.annex import take_pointers
 from neuraxis.dataset.sources.listing import list_bucket
 from neuraxis.dataset.sources.lock import Checked, Lock, LockedFile, lock_path, now, read_lock, write_lock
 from neuraxis.dataset.sources.pairing import write_pairs
-from neuraxis.dataset.sources.source import Source, SourceFile, find_source
+from neuraxis.dataset.sources.source import Annex, Source, SourceFile, find_source
 from neuraxis.errors import BundleError, ResourceError, UsageError
 from neuraxis.files import ExtractionLimits, extract_tar, extract_zip, folder_lock, sha256
 from neuraxis.net.download import FetchOptions, fetch_file
@@ -25,6 +26,7 @@ from neuraxis.net.web import Patience, offline_error
 from neuraxis.progress import Progress, Silent
 
 LIMITS = ExtractionLimits(members=500_000, total_bytes=200 * 2**30, ratio=1100)  # deflate itself ends at 1032
+_OF_POINTERS = replace(LIMITS, links_as_text=True)
 _ARCHIVES, _FILES = "archives", "files"
 _FEW = 12  # files that are shown and noted one by one
 _ANOTHER = ("sent another file", "offers", "sends more")
@@ -103,7 +105,7 @@ def fetch_source(source: Source, into: Path, options: SourceOptions, progress: P
     if options.offline:
         raise offline_error(f"{source.name}: is not at {into}")
     _accept(source, options)
-    lock = lock or Lock(dataset=source.name, licence=source.licence, accepted=now())
+    lock = lock or Lock(dataset=source.name, licence=_licence(source), accepted=now())
     part = into.with_name(into.name + ".part")
     with folder_lock(part):
         try:
@@ -121,10 +123,14 @@ def fetch_source(source: Source, into: Path, options: SourceOptions, progress: P
 def _accept(source: Source, options: SourceOptions) -> None:
     if options.accept_licence or (options.ask is not None and options.ask(source)):
         return
+    page = f" ({source.licence.stated_at[0]})" if source.licence else ""
     raise UsageError(
-        f"{source.name}: its licence is {source.licence} ({source.licence_page}). Read it, and accept it with "
-        "--accept-licence."
+        f"{source.name}: its licence is {_licence(source)}{page}. Read it, and accept it with --accept-licence."
     )
+
+
+def _licence(source: Source) -> str:
+    return source.licence.says if source.licence else "not stated"
 
 
 def _fetch_all(source: Source, part: Path, into: Path, settled: tuple[Lock, SourceOptions], progress: Progress) -> Path:
@@ -133,13 +139,37 @@ def _fetch_all(source: Source, part: Path, into: Path, settled: tuple[Lock, Sour
     files = source.every_file()
     if source.listing is not None:
         files = (*files, *list_bucket(source.listing, options.patience))
+    lock = _fetch_files(files, part, into, (lock, options.patience), progress)
+    unpacked = part / _FILES
+    held: tuple[SourceFile, ...] = ()
+    for file in files:
+        if file.unpack:
+            with progress.stage(f"unpack {file.path}", 1) as stage:
+                held += _unpack(file, part / _ARCHIVES / file.path, unpacked, source.annex)
+                stage.advance(1)
+    _fetch_files(held, part, into, (lock, options.patience), progress)
+    made = unpacked / source.top if source.top else unpacked
+    if not made.is_dir():
+        raise BundleError(f"{source.name}: its archive has no folder {source.top!a}. It may have been rearranged.")
+    if source.pairs is not None:
+        write_pairs(made, source.pairs, source.name)
+    return made
+
+
+def _fetch_files(
+    files: tuple[SourceFile, ...], part: Path, into: Path, settled: tuple[Lock, Patience], progress: Progress
+) -> Lock:
+    """Fetch files to their places below `part`; return the lock with all of them, which is written also after a cut."""
+    if not files:
+        return settled[0]
+    lock, patience = settled
     many = len(files) > _FEW
     try:
-        with progress.stage(f"fetch {source.name}, files", len(files)) as stage:
+        with progress.stage(f"fetch {lock.dataset}, files", len(files)) as stage:
             for file in files:
                 known = lock.files.get(file.path)
                 place = part / (_ARCHIVES if file.unpack else _FILES) / file.path
-                _fetch_one(source.name, file, place, (known, options.patience), Silent() if many else progress)
+                _fetch_one(lock.dataset, file, place, (known, patience), Silent() if many else progress)
                 lock = _noted(lock, file, place, known)
                 stage.advance(1, file.path)
                 if not many:
@@ -147,18 +177,7 @@ def _fetch_all(source: Source, part: Path, into: Path, settled: tuple[Lock, Sour
     finally:
         if lock.files:
             write_lock(into, lock)
-    unpacked = part / _FILES
-    for file in files:
-        if file.unpack:
-            with progress.stage(f"unpack {file.path}", 1) as stage:
-                _unpack(file, part / _ARCHIVES / file.path, unpacked)
-                stage.advance(1)
-    made = unpacked / source.top if source.top else unpacked
-    if not made.is_dir():
-        raise BundleError(f"{source.name}: its archive has no folder {source.top!a}. It may have been rearranged.")
-    if source.pairs is not None:
-        write_pairs(made, source.pairs, source.name)
-    return made
+    return lock
 
 
 def _fetch_one(
@@ -204,13 +223,19 @@ def _noted(lock: Lock, file: SourceFile, place: Path, known: LockedFile | None) 
     return lock.model_copy(update={"files": {**lock.files, file.path: entry}})
 
 
-def _unpack(file: SourceFile, archive: Path, into: Path) -> None:
-    """Unpack an archive beside the others, once: what a cut left half done is done anew."""
+def _unpack(file: SourceFile, archive: Path, into: Path, annex: Annex | None) -> tuple[SourceFile, ...]:
+    """Unpack an archive beside the others; return the files that it holds as pointers alone.
+
+    What a cut left half done is done anew. What pointers stand for and was fetched before stays in its place.
+    """
     fresh = archive.with_name(archive.name + ".unpacked")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
-    (extract_tar if file.unpack == "tar" else extract_zip)(archive, fresh, LIMITS)
+    limits = LIMITS if annex is None else _OF_POINTERS
+    (extract_tar if file.unpack == "tar" else extract_zip)(archive, fresh, limits)
+    held = () if annex is None else take_pointers(fresh, annex)
     _merge(fresh, into)
+    return held
 
 
 def _merge(fresh: Path, into: Path) -> None:
