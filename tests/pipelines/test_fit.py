@@ -35,6 +35,17 @@ def test_the_toy_is_learned(run):
     assert run.scores.mean("dice") > 0.8
 
 
+def test_the_report_shows_every_held_out_case_slice_by_slice_with_its_loss(run):
+    page = run.report.read_text()
+    cases = json.loads(page.partition("data-cases>")[2].partition("</script>")[0])["cases"]
+
+    assert {case["id"] for case in cases} == set(run.scores.cases())
+    assert all(one["maps"] for case in cases for one in case["slices"])
+    losses = run.scores.values("loss", "ball")
+    assert all(0 < loss < 2 for loss in losses.values())
+    assert losses == run.scores.values("loss", "shell")
+
+
 def test_the_share_of_time_spent_waiting_for_data_is_told(run):
     share = json.loads((run.run / "run.json").read_text())["waiting_share"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -136,6 +136,13 @@ class Evaluating(Scoring):
             show_default=False,
         ),
     ] = ()
+    loss: Annotated[
+        Path | None,
+        Parameter(
+            help="A bundle or a run: its recipe's loss of each case is scored, from kept probabilities.",
+            show_default=False,
+        ),
+    ] = None
     parquet: Annotated[
         bool, Parameter(help="Write scores.parquet beside scores.csv.", negative="", show_default=False)
     ] = False
@@ -174,9 +181,11 @@ def evaluate(
         output: how it is shown.
     """
     from neuraxis.pipelines.evaluate import ScoringOptions, evaluate_folders
+    from neuraxis.pipelines.scoring.losses import recipe_at
     from neuraxis.pipelines.scoring.raters import read_rater_folders
 
     wish = evaluate_options(scoring)
+    wish = wish if scoring.loss is None else replace(wish, loss=recipe_at(scoring.loss))
     options = ScoringOptions(
         **vars(wish), raters=read_rater_folders(scoring.raters), gifs=scoring.gif, parquet=scoring.parquet
     )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from neuraxis.evaluation.scores import Scores
 
 HEADER = ("structure", "metric", "n", "mean", "SD", "median", "95 % CI")
-SHOWN_METRICS = ("dice", "hd95_mm", "surface_dice", "volume_error_ml", "lesion_f1")
+SHOWN_METRICS = ("dice", "hd95_mm", "surface_dice", "volume_error_ml", "lesion_f1", "loss")
 
 
 def scores_content(scores: Scores) -> dict[str, Any]:

@@ -3,14 +3,15 @@
 A metric that needs a tolerance is a function of a `Comparison` and the tolerance in mm; it stands in `WITH_TOLERANCE`
 and has a column for each tolerance, which bears it in its name: `surface_dice_1mm`. One that looks at lesions of one
 size is a function of a `Comparison` and the size; its name ends in `_by_size`, its columns in the size:
-`lesion_recall_10_to_100mm3`. One in `WITH_PROBABILITY` is computed where probabilities were kept.
+`lesion_recall_10_to_100mm3`. One in `WITH_PROBABILITY` is computed where probabilities were kept, `LOSS` where it is
+known.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _HERE = "neuraxis.evaluation.metrics"
 _LESIONS = "neuraxis.evaluation.lesion_metrics"
 _CALIBRATION = "neuraxis.evaluation.calibration"
+_LOSS = "neuraxis.evaluation.recipe_loss"
 METRICS = Catalog(
     "metric",
     {
@@ -91,11 +93,13 @@ METRICS = Catalog(
         "lesion_f1_by_size": Entry(f"{_LESIONS}:lesion_f1_by_size", "F1 of the lesions of a size, 0 to 1"),
         "ece": Entry(f"{_CALIBRATION}:ece", "expected calibration error of the probabilities, 0 to 1"),
         "brier": Entry(f"{_CALIBRATION}:brier", "Brier score of the probabilities, 0 to 1"),
+        "loss": Entry(f"{_LOSS}:loss", "the recipe's loss of the whole case, the same for each structure"),
     },
 )
 WITH_TOLERANCE = ("surface_dice", "surface_dice_voxels")
 WITH_SIZE = tuple(name for name in METRICS.entries if name.endswith("_by_size"))
 WITH_PROBABILITY = ("ece", "brier")
+LOSS = "loss"
 _NUMBER = r"\d+(?:\.\d+)?(?:e[-+]\d+)?"
 _COLUMN = re.compile(rf"({'|'.join(WITH_TOLERANCE)})_({_NUMBER})mm")
 _SIZED = re.compile(
@@ -110,21 +114,21 @@ def metric_names() -> tuple[str, ...]:
 
 
 def columns(
-    metrics: Sequence[str] = (), rules: ScoringRules = USUAL, probabilities: bool = False
+    metrics: Sequence[str] = (), rules: ScoringRules = USUAL, known: Collection[str] = ()
 ) -> dict[str, Callable[[Comparison], float]]:
     """Return the columns of a table of scores and what fills them, in order.
 
     Args:
         metrics: names of the catalog; empty for all.
         rules: tolerances and sizes of those metrics that have a column for each, and what empty masks count as.
-        probabilities: whether those metrics that need probabilities are among "all".
+        known: which of those metrics that need more than masks are among "all".
 
     Raises:
         UnknownName: there is no such metric; the message offers the nearest.
     """
     found: dict[str, Callable[[Comparison], float]] = {}
     for name in metrics or metric_names():
-        if name in WITH_PROBABILITY and not metrics and not probabilities:
+        if name in (*WITH_PROBABILITY, LOSS) and not metrics and name not in known:
             continue
         function = METRICS.load(name)
         if name in WITH_TOLERANCE:

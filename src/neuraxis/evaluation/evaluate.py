@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,17 +15,19 @@ from neuraxis.dataset.labels import Labels
 from neuraxis.dataset.layouts.layout import DESCRIPTION, read_description, scans_in
 from neuraxis.dataset.layouts.nnunet import read_labels
 from neuraxis.dataset.layouts.recognise import open_dataset, recognising
-from neuraxis.errors import DataError
+from neuraxis.errors import DataError, UsageError
 from neuraxis.evaluation.boxes import joint_box
-from neuraxis.evaluation.catalog import WITH_PROBABILITY, columns
+from neuraxis.evaluation.catalog import LOSS, WITH_PROBABILITY, columns
 from neuraxis.evaluation.distances import Spacing
 from neuraxis.evaluation.metrics import Comparison, Scan
 from neuraxis.evaluation.pairs import Pair, check_grids, description_beside, find_pairs, prediction_case
-from neuraxis.evaluation.probabilities import probability_file, read_probabilities, structure_reliability
+from neuraxis.evaluation.probabilities import by_structure, probability_file, read_probabilities, structure_reliability
+from neuraxis.evaluation.recipe_loss import recipe_loss
 from neuraxis.evaluation.regions import regions_in_words, with_regions
 from neuraxis.evaluation.rules import USUAL, ScoringRules
 from neuraxis.evaluation.scores import Score, Scores
 from neuraxis.progress import Progress, Silent
+from neuraxis.recipe.recipe import Recipe
 from neuraxis.volume.volume import Volume
 from neuraxis.workers import map_in_order
 
@@ -44,6 +47,8 @@ class EvaluateOptions:
         rules: tolerances of the surface Dice, the matching of lesions, sizes, and what empty masks count as.
         regions: structures to score instead of the labels' own: name to the numbers that it joins.
         exclude: ids of cases to leave out; the table says which.
+        loss: a recipe whose loss is a score of each case whose probabilities were kept; None: it is none.
+        losses: case id to that loss where it is known already.
     """
 
     labels: Labels | None = None
@@ -53,6 +58,8 @@ class EvaluateOptions:
     rules: ScoringRules = USUAL
     regions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
+    loss: Recipe | None = None
+    losses: Mapping[str, float] = field(default_factory=dict)
 
 
 def score_case(
@@ -157,28 +164,31 @@ def evaluate(
     """
     progress = progress or Silent()
     references = open_references(references)
+    if options.metrics and options.loss is not None:
+        options = replace(options, metrics=(*(name for name in options.metrics if name != LOSS), LOSS))
     columns(options.metrics, options.rules)
     pairs = find_pairs(Path(predictions), references, options.cases, options.exclude)
     check_grids(pairs)
-    labels, notes = _labels(references, options, pairs, progress)
+    own, notes = _labels(references, options.labels, pairs, progress)
+    labels = with_regions(own, options.regions) if options.regions else own
+    notes = (regions_in_words(options.regions),) if options.regions else notes
     kept = {pair.reference.id: file for pair in pairs if (file := probability_file(pair.prediction))}
-    asked = [name for name in options.metrics if name in WITH_PROBABILITY]
-    if asked and not kept:
-        raise DataError(
-            f"{predictions}: '{asked[0]}' needs probabilities, and no case has any. Keep them: neuraxis segment "
-            "--probabilities"
-        )
-    wanted = kept if asked or not options.metrics else {}
-    filled_by = columns(options.metrics, options.rules, probabilities=bool(wanted))
+    known = _known(Path(predictions), options, bool(kept))
+    filled_by = columns(options.metrics, options.rules, known)
 
     def score(pair: Pair) -> tuple[Score, ...]:
         predicted, reference = _read(pair)
         _check_numbers(pair, "prediction", predicted, labels)
         _check_numbers(pair, "reference", reference, labels)
-        id, grid, file = pair.reference.id, reference.grid, wanted.get(pair.reference.id)
-        said = read_probabilities(id, file, grid, labels) if file else None
+        id, grid, file = pair.reference.id, reference.grid, kept.get(pair.reference.id) if known else None
+        array = read_probabilities(id, file, grid) if file else None
+        said = by_structure(id, file, array, labels) if file and array is not None else None
+        loss = options.losses.get(id, math.nan)
+        if options.loss is not None and array is not None:
+            loss = _loss(id, options.loss, array, reference, own)
         maps = predicted.array[0], reference.array[0]
         found = _comparisons(maps, labels, grid.spacing_mm, options.rules, said)
+        found = {name: replace(one, loss=loss) for name, one in found.items()}
         return _rows(pair.reference, found, labels, filled_by, (predicted.name, reference.name))
 
     rows: list[Score] = []
@@ -195,6 +205,33 @@ def evaluate(
             *notes,
         )
     return Scores.of(rows, options.selected_on_these_cases, notes, options.rules, options.exclude)
+
+
+def _known(predictions: Path, options: EvaluateOptions, kept: bool) -> tuple[str, ...]:
+    """Return which metrics that need more than masks are scored.
+
+    Raises:
+        DataError: one was asked for, and no case has what it needs.
+        UsageError: the loss was asked for, and of no recipe.
+    """
+    if LOSS in options.metrics and options.loss is None and not options.losses:
+        raise UsageError("--metrics loss: whose? Name the bundle or the run whose recipe has it: --loss model.nxb")
+    loss = (LOSS,) if options.loss is not None or options.losses else ()
+    asked = [name for name in (*options.metrics, *loss) if name in WITH_PROBABILITY or (options.loss and name == LOSS)]
+    if asked and not kept:
+        raise DataError(
+            f"{predictions}: '{asked[0]}' needs probabilities, and no case has any. Keep them: neuraxis segment "
+            "--probabilities"
+        )
+    wanted = (*(WITH_PROBABILITY if kept else ()), *loss)
+    return tuple(name for name in wanted if not options.metrics or name in options.metrics)
+
+
+def _loss(id: str, recipe: Recipe, probability: np.ndarray, reference: Volume, labels: Labels) -> float:
+    try:
+        return recipe_loss(recipe, probability, reference.array[0], labels, reference.grid.spacing_mm)
+    except DataError as error:
+        raise DataError(f"{id}: {error}") from error
 
 
 def open_references(references: Path | str | Dataset) -> Path | Dataset:
@@ -243,18 +280,9 @@ def _comparisons(
 
 
 def _labels(
-    references: Path | Dataset, options: EvaluateOptions, pairs: Sequence[Pair], progress: Progress
-) -> tuple[Labels, tuple[str, ...]]:
-    """Return the labels to score, and a note where they had to be derived."""
-    labels, notes = _labels_there(references, options.labels, pairs, progress)
-    if not options.regions:
-        return labels, notes
-    return with_regions(labels, options.regions), (regions_in_words(options.regions),)
-
-
-def _labels_there(
     references: Path | Dataset, wanted: Labels | None, pairs: Sequence[Pair], progress: Progress
 ) -> tuple[Labels, tuple[str, ...]]:
+    """Return the labels of the files, and a note where they had to be derived."""
     if wanted is not None:
         return wanted, ()
     if isinstance(references, Dataset):

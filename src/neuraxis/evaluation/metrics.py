@@ -58,6 +58,7 @@ class Comparison:
         rules: tolerances, the matching of lesions, and what empty masks count as.
         reliability: how probabilities agree with the reference; None without probabilities, and where there is neither
             prediction nor reference.
+        loss: the recipe's of the whole case; NaN where it is not known.
     """
 
     predicted: np.ndarray
@@ -66,6 +67,7 @@ class Comparison:
     scan: Scan
     rules: ScoringRules = USUAL
     reliability: Reliability | None = None
+    loss: float = math.nan
 
     @classmethod
     def of(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from neuraxis.evaluation.calibration import BINS, MARGIN_MM
-from neuraxis.evaluation.catalog import WITH_PROBABILITY, WITH_SIZE, metric_of
+from neuraxis.evaluation.catalog import LOSS, WITH_PROBABILITY, WITH_SIZE, metric_of
 from neuraxis.evaluation.rules import EMPTY_RULES, USUAL, ScoringRules
 from neuraxis.evaluation.statistics import MIN_PATIENTS, RESAMPLES
 
@@ -75,6 +75,11 @@ _MEANINGS = (
     (
         WITH_PROBABILITY,
         f"ece, brier: of the box of reference and prediction with {MARGIN_MM:g} mm around it; {BINS} bins.",
+    ),
+    (
+        (LOSS,),
+        "loss: what the recipe trains with, of the whole case on the scan's own grid; a training's own curves are of "
+        "patches. It is one number a case, in the row of each structure.",
     ),
     (
         ("volume_error_ml", "volume_error_percent"),

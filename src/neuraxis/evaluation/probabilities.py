@@ -24,20 +24,19 @@ def probability_file(prediction: Path) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
-def read_probabilities(case: str, path: Path, grid: Grid, labels: Labels) -> dict[str, np.ndarray]:
-    """Read the probability of each structure that is scored.
+def read_probabilities(case: str, path: Path, grid: Grid) -> np.ndarray:
+    """Read the probabilities of a case.
 
     Args:
         case: whose they are, for messages.
         path: a volume for each output of the model: one for each label, the background first, or one for each region.
         grid: that of the reference.
-        labels: the structures; plain labels that make up a region are added up.
 
     Returns:
-        Structure to array (X, Y, Z), 0 to 1.
+        (K, X, Y, Z), 0 to 1.
 
     Raises:
-        DataError: another grid or number of volumes, NaN, or values that are no probabilities.
+        DataError: another grid, NaN, or values that are no probabilities.
     """
     volume = any_format.read(path)
     if not volume.grid.matches(grid, SAME_VOXELS):
@@ -58,7 +57,7 @@ def read_probabilities(case: str, path: Path, grid: Grid, labels: Labels) -> dic
             f"{case}: {path.name} holds values from {low:.3g} to {high:.3g}. Needed are probabilities from 0 to 1; "
             "are these logits?"
         )
-    return {name: np.clip(one, 0, 1) for name, one in _by_structure(case, path, array, labels).items()}
+    return np.clip(array, 0, 1)
 
 
 def structure_reliability(
@@ -83,13 +82,24 @@ def structure_reliability(
     return reliability_of(said, truth) if scored is None else reliability_of(said[scored[grown]], truth[scored[grown]])
 
 
-def _by_structure(case: str, path: Path, array: np.ndarray, labels: Labels) -> dict[str, np.ndarray]:
+def by_structure(case: str, path: Path, array: np.ndarray, labels: Labels) -> dict[str, np.ndarray]:
+    """Return the probability (X, Y, Z) of each structure that is scored.
+
+    Args:
+        case: whose they are, for messages.
+        path: where they were read from.
+        array: (K, X, Y, Z).
+        labels: the structures; plain labels that make up a region are added up.
+
+    Raises:
+        DataError: another number of volumes than structures or labels.
+    """
     if labels.regions and len(array) == len(labels.regions):
         return dict(zip(labels.regions, array, strict=True))
     numbers = sorted(labels.names.values())
     if len(array) == len(numbers):
         return {
-            name: array[[numbers.index(number) for number in joined]].sum(axis=0)
+            name: np.minimum(array[[numbers.index(number) for number in joined]].sum(axis=0), 1)
             for name, joined in labels.scored.items()
         }
     if len(array) == len(labels.scored) == 1:

@@ -40,6 +40,9 @@ LOSSES = Catalog(
         "blob": Entry("neuraxis.losses.blob:Blob", "Dice plus cross-entropy, of each lesion as of the patch", "train"),
     },
 )
+WHOLE_CASE = Catalog(
+    "loss of a case", {"whole": Entry("neuraxis.losses.whole:loss_of_case", "the loss of a whole case", "train")}
+)
 OPTIONS = Catalog(
     "loss",
     {

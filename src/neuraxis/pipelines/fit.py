@@ -206,7 +206,7 @@ class _Fit:
         log.info(
             "mean foreground Dice %.4f on the held-out fold, after %.1f minutes", scores.mean("dice"), seconds / 60
         )
-        write_outcome(run, dataset, plan, scores)
+        write_outcome(run, dataset, plan, scores, self.progress)
         return FitResult(run.folder, run.path("model.nxb"), run.path("report.html"), scores)
 
     def _planned(self, planned: Planned | None) -> tuple[Dataset, Plan, tuple[Fold, ...]]:

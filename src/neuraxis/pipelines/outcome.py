@@ -18,6 +18,8 @@ from neuraxis.evaluation.scores import Scores
 from neuraxis.files import sha256, write_json
 from neuraxis.inference.predictor import Predictor, PredictorOptions
 from neuraxis.pipelines.run_folder import RunFolder
+from neuraxis.pipelines.scoring.browser import browser_cases
+from neuraxis.pipelines.scoring.losses import has_room, losses_told, with_loss
 from neuraxis.progress import Progress
 from neuraxis.recipe.planner import Plan
 from neuraxis.recipe.previews import PreviewRecipe
@@ -86,15 +88,18 @@ def score_held_out(run: RunFolder, dataset: Dataset, fold: Fold, bundle: ModelBu
         run.note(predicted_with=weights)
     open_cases = [case for case in held_out.cases if not (folder / f"{case.id}.json").is_file()]
     if open_cases:
-        predictor = Predictor(bundle, PredictorOptions(device=run.content["device"]))
+        kept = has_room(open_cases, len(bundle.labels.outputs))
+        predictor = Predictor(bundle, PredictorOptions(device=run.content["device"], probabilities=kept))
         with progress.stage("predict the held-out fold", len(held_out.cases)) as stage:
             stage.advance(len(held_out.cases) - len(open_cases))
             ready = map_in_order(lambda case: predictor.prepare(case.read_images(apart=True)), open_cases, workers=1)
             for case, scan in zip(open_cases, ready, strict=True):
-                predictor.predict(scan).save(folder / f"{case.id}.nii.gz", overwrite=True)
+                found = with_loss(predictor.predict(scan), case, bundle.recipe)
+                found.save(folder / f"{case.id}.nii.gz", overwrite=True)
                 stage.advance(note=case.id)
     chose = bundle.recipe.training.chooses_on_held_out
-    scores = evaluate(folder, held_out, progress, EvaluateOptions(selected_on_these_cases=chose))
+    losses = losses_told(folder, [case.id for case in held_out.cases])
+    scores = evaluate(folder, held_out, progress, EvaluateOptions(selected_on_these_cases=chose, losses=losses))
     scores.write_csv(run.path("scores.csv"))
     write_json(run.path("summary.json"), scores.nnunet_summary())
     return scores
@@ -113,7 +118,7 @@ def put_metrics_on_card(run: RunFolder, bundle: ModelBundle, scores: Scores, fol
     with_metrics(bundle, metrics, run.path("model.nxb"), overwrite=True)
 
 
-def write_outcome(run: RunFolder, dataset: Dataset, plan: Plan, scores: Scores) -> None:
+def write_outcome(run: RunFolder, dataset: Dataset, plan: Plan, scores: Scores, progress: Progress) -> None:
     """Write `report.html`, and the curves and the best, median and worst case as pictures."""
     curves = read_curves(run.path("curves.csv"))
     if curves:
@@ -124,6 +129,7 @@ def write_outcome(run: RunFolder, dataset: Dataset, plan: Plan, scores: Scores) 
     overlays = tuple(overlay_of(run.path("predictions"), dataset, case, caption) for caption, case in chosen)
     if overlays:
         overlay_png(overlays, run.path("overlays.png"))
+    pictures, left_out = browser_cases(scores, dataset, progress)
     content = RunReport(
         title=f"{dataset.name}, held-out fold",
         scores=scores,
@@ -136,6 +142,8 @@ def write_outcome(run: RunFolder, dataset: Dataset, plan: Plan, scores: Scores) 
         facts=facts_of(run),
         previews=previews,
         notes=tuple(f"{finding['case']}: {finding['message']}" for finding in run.content["findings"]),
+        browser=pictures,
+        browser_left_out=left_out,
     )
     write_run_report(content, run.path("report.html"))
 

@@ -7,13 +7,16 @@ A file or `--set key=value` gives wishes, the planner takes the open decisions f
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 import tomli_w
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from neuraxis.errors import RecipeError
 from neuraxis.losses.catalog import OPTIONS as LOSS_OPTIONS
+from neuraxis.losses.options import LossSettings
 from neuraxis.networks.catalog import OPTIONS
 from neuraxis.recipe.augmentation import AugmentationRecipe
 from neuraxis.recipe.branches.labels import LabelRecipe
@@ -135,6 +138,28 @@ class LossRecipe(Part):
     def typed_options(self) -> Any:
         """Return the options as the loss's own frozen type."""
         return LOSS_OPTIONS.load(self.name)(**self.options)
+
+    def settings(self, regions: bool, extent_mm: Sequence[float]) -> LossSettings:
+        """Return what every loss is built with.
+
+        Args:
+            regions: whether outputs may overlap.
+            extent_mm: size of what is compared along each axis.
+
+        Raises:
+            RecipeError: class weights are still to be taken from a fingerprint, which the planner does.
+        """
+        if self.class_weights == "fingerprint":
+            raise RecipeError("loss.class_weights is still 'fingerprint': plan with the data first, or give numbers.")
+        return LossSettings(
+            regions=regions,
+            dice_weight=self.dice_weight,
+            entropy_weight=self.entropy_weight,
+            batch_dice=self.batch_dice,
+            class_weights=self.class_weights,
+            label_smoothing=self.label_smoothing,
+            extent=extent_mm,
+        )
 
 
 class TrainingRecipe(Part):

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from neuraxis.evaluation.catalog import METRICS, metric_of, size_of
+from neuraxis.evaluation.catalog import LOSS, METRICS, metric_of, size_of
 from neuraxis.evaluation.comparison.paired import better
 from neuraxis.evaluation.scores import Score, Scores
 from neuraxis.evaluation.statistics import MIN_PATIENTS, Summary
@@ -79,6 +79,7 @@ TERMS = {
     "segmentation_quality": Term("Segmentation quality", "", 3, _SHARE),
     "ece": Term("ECE", "", 4, _SHARE, plotted=True),
     "brier": Term("Brier score", "", 4, _SHARE, plotted=True),
+    "loss": Term("Loss", "", 4, plotted=True, main=True),
 }
 
 
@@ -147,13 +148,12 @@ def _summary_table(scores: Scores, summary: Summaries) -> Markup:
         found = summary[structures[0]]
         rows = [_summary_row(term(name).title, found[name], name) for name in metrics]
         return grouped_table((Column("Metric"), *figures), {structures[0]: rows}, caption)
-    groups = {
-        term(metric).title: [
-            *(_summary_row(name, summary[name][metric], metric) for name in structures),
-            _summary_row("all (mean)", scores.foreground(metric), metric),
-        ]
-        for metric in metrics
-    }
+    groups = {}
+    for metric in metrics:
+        rows = [_summary_row("all (mean)", scores.foreground(metric), metric)]
+        if metric != LOSS:
+            rows = [*(_summary_row(name, summary[name][metric], metric) for name in structures), *rows]
+        groups[term(metric).title] = rows
     return grouped_table((Column("Structure"), *figures), groups, caption)
 
 

@@ -18,7 +18,6 @@ from neuraxis.errors import RecipeError
 from neuraxis.losses.catalog import LOSSES
 from neuraxis.losses.compared import Loss
 from neuraxis.losses.compound import DeepSupervision
-from neuraxis.losses.options import LossSettings
 from neuraxis.networks.catalog import NETWORKS
 from neuraxis.patches.augment.augment import Augmentation
 from neuraxis.patches.augment.missing import ChannelDropout
@@ -50,17 +49,8 @@ def build_loss(recipe: Recipe, regions: bool) -> Loss:
         RecipeError: class weights are still to be taken from a fingerprint, which the planner does.
     """
     asked = recipe.loss
-    if asked.class_weights == "fingerprint":
-        raise RecipeError("loss.class_weights is still 'fingerprint': plan with the data first, or give numbers.")
-    settings = LossSettings(
-        regions=regions,
-        dice_weight=asked.dice_weight,
-        entropy_weight=asked.entropy_weight,
-        batch_dice=asked.batch_dice,
-        class_weights=asked.class_weights,
-        label_smoothing=asked.label_smoothing,
-        extent=[n * mm for n, mm in zip(recipe.patches.shape, recipe.preparation.spacing_mm, strict=True)],
-    )
+    extent = [n * mm for n, mm in zip(recipe.patches.shape, recipe.preparation.spacing_mm, strict=True)]
+    settings = asked.settings(regions, extent)
     loss: Loss = LOSSES.load(asked.name)(settings, asked.typed_options())
     return loss
 

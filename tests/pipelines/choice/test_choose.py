@@ -96,6 +96,7 @@ def test_scores_say_that_their_cases_chose_and_the_cross_fitted_ones_that_they_d
     page = chosen.report.read_text()
     assert "Selected on these cases" in page
     assert "Cross-fitted estimate" in page
+    assert all(f'data-open="{case}"' in page for case in chosen.scores.cases())
 
 
 @pytest.mark.parametrize(("base", "models"), [("coarse", 1), ("fine + coarse", 2)])

@@ -73,6 +73,8 @@ def test_every_case_is_scored_once_by_the_fold_that_held_it_out(run):
             if row.case in fold["val"]:
                 assert f"fold-{number}/predictions" in row.prediction_file
     assert len(run.scores.cases()) == 8
+    assert all(0 < row.values["loss"] < 5 for row in run.scores.rows)
+    assert all(f'data-open="{case}"' in run.report.read_text() for case in run.scores.cases())
 
 
 def test_the_bundle_is_the_folds_together_and_says_what_was_scored(run):

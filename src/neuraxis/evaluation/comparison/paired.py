@@ -28,7 +28,7 @@ _BETTER: dict[Better, frozenset[str]] = {
     ),
     "lower": frozenset(
         {"hd95_mm", "hd100_mm", "assd_mm", "lesions_false", "lesions_split", "lesions_merged", "lesion_false_discovery",
-         "lesion_false_discovery_by_size", "ece", "brier"}
+         "lesion_false_discovery_by_size", "ece", "brier", "loss"}
     ),
     "nearer 0": frozenset({"volume_error_ml", "volume_error_percent"}),
 }  # fmt: skip

@@ -133,7 +133,7 @@ class _Choice:
         )
         log.info("chosen: %s", in_words(best.pick))
         rows = list_candidates(bases, last, best.pick, field.patients)
-        bundle, report = write_chosen(field, chosen, rows, options.into)
+        bundle, report = write_chosen(field, chosen, rows, options.into, self.progress)
         write_json(
             options.into / RECORD,
             {

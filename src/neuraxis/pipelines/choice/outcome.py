@@ -15,6 +15,8 @@ from neuraxis.files import write_json
 from neuraxis.pipelines.choice.candidates import EMPTY, RULE, Row, candidates_section, write_candidates
 from neuraxis.pipelines.choice.entries import Entry, Field
 from neuraxis.pipelines.outcome import overlay_of
+from neuraxis.pipelines.scoring.browser import browser_cases
+from neuraxis.progress import Progress
 from neuraxis.report.evaluation_report import RunReport, choose_cases, write_run_report
 from neuraxis.report.markup import join
 from neuraxis.report.page import Cell, Column, Section, table
@@ -42,7 +44,9 @@ class Chosen:
     score: str
 
 
-def write_chosen(field: Field, chosen: Chosen, rows: Sequence[Row], into: Path) -> tuple[Path, Path]:
+def write_chosen(
+    field: Field, chosen: Chosen, rows: Sequence[Row], into: Path, progress: Progress
+) -> tuple[Path, Path]:
     """Write the tables, the bundle and the report, and return where the latter two lie.
 
     Args:
@@ -50,12 +54,14 @@ def write_chosen(field: Field, chosen: Chosen, rows: Sequence[Row], into: Path) 
         chosen: what was chosen.
         rows: all candidates.
         into: folder for everything; the chosen one's label maps lie in `predictions`.
+        progress: who shows how far it is.
     """
     chosen.scores.write_csv(into / "scores.csv")
     chosen.cross_fitted.write_csv(into / "cross-fitted.csv")
     write_json(into / "summary.json", chosen.scores.nnunet_summary())
     write_candidates(rows, chosen.score, len(chosen.picks), into / "candidates.csv")
     bundle = _write_bundle(chosen, len(rows), into / "model.nxb")
+    pictures, left_out = browser_cases(chosen.scores, field.dataset, progress)
     count = len(field.entries)
     content = RunReport(
         title=f"{field.dataset.name}, choice among {count} run{'' if count == 1 else 's'}",
@@ -73,6 +79,8 @@ def write_chosen(field: Field, chosen: Chosen, rows: Sequence[Row], into: Path) 
         facts={entry.name: str(entry.run) for entry in field.entries},
         notes=(RULE, EMPTY),
         further=(_crossed_section(chosen), candidates_section(rows)),
+        browser=pictures,
+        browser_left_out=left_out,
     )
     write_run_report(content, into / "report.html")
     return bundle, into / "report.html"

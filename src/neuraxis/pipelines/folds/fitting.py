@@ -123,7 +123,7 @@ class _Folds:
         else:
             for fold in open_folds:
                 self._fit(fold, planned)
-        scores = finish_folds(run, planned, [fold.folder for fold in self.folds])
+        scores = finish_folds(run, planned, [fold.folder for fold in self.folds], self.progress)
         run.add_event("finished", seconds=round(time.monotonic() - began, 1))
         log.info("mean foreground Dice %.4f over all cases, each held out once", scores.mean("dice"))
         return FitResult(run.folder, run.path("model.nxb"), run.path("report.html"), scores)

@@ -13,7 +13,9 @@ from neuraxis.evaluation.scores import Scores
 from neuraxis.files import read_json, write_json
 from neuraxis.pipelines.outcome import TRAINED, data_in_words, facts_of, overlay_of
 from neuraxis.pipelines.run_folder import RunFolder
+from neuraxis.pipelines.scoring.browser import browser_cases
 from neuraxis.pipelines.steps import Planned
+from neuraxis.progress import Progress
 from neuraxis.report.evaluation_report import RunReport, choose_cases, write_run_report
 from neuraxis.report.figures import curves_png, overlay_png
 from neuraxis.report.page import Cell, Column, Section, table
@@ -24,20 +26,21 @@ OUT_OF_FOLD = "Out of fold: each case was segmented by the one fold's network th
 NOT_SCORED = "The model is all folds' networks together; it was scored on no case, since each trained most of them."
 
 
-def finish_folds(run: RunFolder, planned: Planned, folders: Sequence[Path]) -> Scores:
+def finish_folds(run: RunFolder, planned: Planned, folders: Sequence[Path], progress: Progress) -> Scores:
     """Gather what the folds' runs wrote into the scores over all cases, `model.nxb` and `report.html`.
 
     Args:
         run: of all folds.
         planned: what they share.
         folders: of the folds' runs, by rising number; all are done.
+        progress: who shows how far it is.
     """
     scores = gather_scores(folders)
     scores.write_csv(run.path("scores.csv"))
     write_json(run.path("summary.json"), scores.nnunet_summary())
     if not run.has("model.nxb"):
         bundle_folds(run, folders, scores)
-    _write_report(run, planned, folders, scores)
+    _write_report(run, planned, folders, scores, progress)
     return scores
 
 
@@ -74,7 +77,9 @@ def bundle_folds(run: RunFolder, folders: Sequence[Path], scores: Scores) -> Pat
     return write_bundle(parts, run.path("model.nxb"), overwrite=True)
 
 
-def _write_report(run: RunFolder, planned: Planned, folders: Sequence[Path], scores: Scores) -> None:
+def _write_report(
+    run: RunFolder, planned: Planned, folders: Sequence[Path], scores: Scores, progress: Progress
+) -> None:
     dataset = planned.dataset
     fold_of = {id: number for number, fold in enumerate(planned.folds) for id in fold.validation}
     overlays = tuple(
@@ -86,6 +91,7 @@ def _write_report(run: RunFolder, planned: Planned, folders: Sequence[Path], sco
     curves = _joined_curves(folders)
     if curves:
         curves_png(curves, run.path("curves.png"))
+    pictures, left_out = browser_cases(scores, dataset, progress)
     needless = ("waiting for data", "previews")
     content = RunReport(
         title=f"{dataset.name}, {len(folders)} folds",
@@ -98,6 +104,8 @@ def _write_report(run: RunFolder, planned: Planned, folders: Sequence[Path], sco
         facts={name: fact for name, fact in facts_of(run).items() if name not in needless},
         notes=tuple(f"{finding.case}: {finding.message}" for finding in planned.findings),
         further=(_folds_section(folders, scores, fold_of),),
+        browser=pictures,
+        browser_left_out=left_out,
     )
     write_run_report(content, run.path("report.html"))
 
