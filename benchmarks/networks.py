@@ -1,89 +1,113 @@
-"""Every network of the catalog as it is planned for 128 x 128 x 128 voxels: its cost, and a prediction's CPU seconds.
+"""Every network of the catalog: what it costs, and how good it is after the same minutes on the same cases.
 
-Run: python benchmarks/networks.py [--only NAME ...] [--threads N]. One window of 1 channel and 2 outputs, on the
-default runtime in bfloat16 and in float32, each in a process of its own, once it is warm. `neuraxis catalog networks`
-shows the seconds in bfloat16 from `neuraxis.networks.cost.CPU_SECONDS`; the last line printed is what is written there.
+    python benchmarks/networks.py                                  # cost alone, of a patch of 128 x 128 x 128
+    python benchmarks/networks.py run --minutes 1 --into DIR       # train, predict and score every network
+    python benchmarks/networks.py table DIR                        # what was found, as tables
+
+`run` takes every network on phantoms and on the real hippocampi, skips what is done, and may be killed at any time;
+the same command again goes on. A network that fails says why in its row, and the next one begins.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import signal
 import sys
-import tempfile
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from _measure import Meter, machine, run_tree, table, threads_env, versions
+sys.path.insert(0, str(Path(__file__).with_name("quality")))
 
+from _facts import WAIT_S, take_cores, wait_for_quiet
+from _network_cost import PRECISIONS, measure
+from _network_figure import draw
+from _network_row import SETTINGS, ground_of, is_made, make_row, row_of
+from _network_table import BEGIN, page_tables, read_results
+from _table import put_into_page
+
+from neuraxis.errors import NeuraxisError
+from neuraxis.files import folder_lock
 from neuraxis.networks.catalog import NETWORKS
-from neuraxis.networks.cost import EXAMPLE_PATCH, example_cost, example_options
 
-SCRIPT = Path(__file__).resolve()
-PRECISIONS, STEPS = ("bf16", "fp32"), 2
+CORES = 2
 
 
-def one(name: str, precision: str, threads: int) -> None:
-    """Time a prediction in this process."""
-    import torch
+def cost(wanted: argparse.Namespace) -> None:
+    """Print the cost of each network."""
+    measure(wanted.only, wanted.precisions, wanted.threads)
 
-    from neuraxis.bundle.bundle import BundleParts, open_bundle, write_bundle
-    from neuraxis.bundle.card import Card
-    from neuraxis.bundle.export import export_fold
-    from neuraxis.dataset.labels import Labels
-    from neuraxis.inference.runtimes.openvino import OpenVinoRuntime
-    from neuraxis.inference.runtimes.options import RuntimeOptions
-    from neuraxis.recipe.wishes import resolve
 
-    recipe = resolve(
-        {
-            "preparation": {"spacing_mm": [1, 1, 1], "normalisation": {"T1": "zscore"}},
-            "patches": {"shape": list(EXAMPLE_PATCH)},
-            "network": {"name": name, "options": example_options(name).model_dump(mode="json")},
-        }
-    )
-    torch.manual_seed(0)
-    with tempfile.TemporaryDirectory(prefix="neuraxis-bench-") as place:
-        folder = Path(place)
-        fold = export_fold(NETWORKS.load(name)(recipe.network.typed_options(), 1, 2), recipe, ("T1",), 0, folder)
-        card = Card(
-            name="timed", labels=Labels(names={"background": 0, "a": 1}), channels=("T1",), recipe=recipe, folds=(0,)
-        )
-        bundle = open_bundle(write_bundle(BundleParts(card, (fold,)), folder / "timed.nxb"), folder / "cache")
-        runtime = OpenVinoRuntime(bundle, RuntimeOptions(precision=precision, threads=threads, cache=folder / "cache"))
-        pixels = np.random.default_rng(0).normal(size=(1, 1, *EXAMPLE_PATCH)).astype(np.float32)
-        runtime.run(pixels)
-        meter = Meter()
-        for _ in range(STEPS):
-            runtime.run(pixels)
-        print(json.dumps(meter.read(STEPS)))
+def run(wanted: argparse.Namespace) -> None:
+    """Make all rows that are not there yet."""
+    take_cores(wanted.cores)
+    into = Path(wanted.into.resolve())
+    into.mkdir(parents=True, exist_ok=True)
+    with folder_lock(into):
+        for warning in wait_for_quiet(wanted.wait):
+            print(f"  {warning}", file=sys.stderr)
+        for name in wanted.datasets:
+            ground = ground_of(name, into)
+            for network in wanted.only:
+                row = row_of(ground, network, wanted.minutes, wanted.seed, into)
+                if not is_made(row):
+                    tell(row.name, make_row(ground, network, row, None))
+
+
+def tell(name: str, made: dict[str, Any]) -> None:
+    """Print the heart of a row."""
+    if "problem" in made:
+        print(f"{name}: {made['problem']}", flush=True)
+        return
+    dice, cost_found = made["scores"]["dice"]["mean"], made["cost"]
+    print(f"{name}: mean Dice {dice:.4f} after {made['steps']} steps, {cost_found['predict_cpu_s']:.2f} CPU s a volume")
+    for warning in made["warnings"]:
+        print(f"  {warning}", file=sys.stderr)
+    sys.stdout.flush()
+
+
+def show(wanted: argparse.Namespace) -> None:
+    """Print the tables of a folder of results, or put them and the figure into a page."""
+    results = read_results(wanted.folder)
+    if wanted.page is None:
+        print(page_tables(results))
+        return
+    picture = wanted.page.with_suffix(".svg")
+    if results:
+        draw(results, picture)
+    put_into_page(wanted.page, page_tables(results, picture.name), BEGIN)
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers()
+    costs = verbs.add_parser("cost", help="parameters, FLOPs and CPU seconds (what is done without a verb)")
+    costs.add_argument("--precisions", nargs="+", default=PRECISIONS, choices=PRECISIONS, help="these (both)")
+    costs.add_argument("--threads", type=int, default=1, help="of each (1)")
+    costs.set_defaults(do=cost)
+    rows = verbs.add_parser("run", help="train, predict and score")
+    rows.add_argument("--minutes", type=float, default=1.0, help="of training for each network (1)")
+    rows.add_argument("--datasets", nargs="+", default=SETTINGS, choices=SETTINGS, help="these (both)")
+    rows.add_argument("--seed", type=int, default=0)
+    rows.add_argument("--into", type=Path, required=True, metavar="DIR", help="folder of the results")
+    rows.add_argument("--cores", type=int, default=CORES, help=f"cores to compute on ({CORES})")
+    rows.add_argument("--wait", type=float, default=WAIT_S, help="seconds to wait for a busy machine (180)")
+    rows.set_defaults(do=run)
+    for verb in (costs, rows):
+        verb.add_argument("--only", nargs="+", default=NETWORKS.names(), metavar="NAME", help="these networks (all)")
+    table = verbs.add_parser("table", help="print the tables of a folder of results")
+    table.add_argument("folder", type=Path)
+    table.add_argument("--page", type=Path, help="put them into this page instead, and a figure beside it")
+    table.set_defaults(do=show)
+    return parser.parse_args(sys.argv[1:] or ["cost"])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", default=NETWORKS.names(), metavar="NAME", help="these networks (all)")
-    parser.add_argument("--precisions", nargs="+", default=PRECISIONS, choices=PRECISIONS, help="these (both)")
-    parser.add_argument("--threads", type=int, default=1, help="of each (1)")
-    parser.add_argument("--one", nargs=2, metavar=("NAME", "PRECISION"), help=argparse.SUPPRESS)
-    wanted = parser.parse_args()
-    if wanted.one:
-        one(*wanted.one, wanted.threads)
-        return
-    print(f"{versions('neuraxis', 'openvino', 'torch')}\n{machine(wanted.threads)}\n", flush=True)
-    rows, seconds = [], {}
-    for name in wanted.only:
-        found = []
-        for precision in wanted.precisions:
-            command = [sys.executable, SCRIPT, "--one", name, precision, "--threads", str(wanted.threads)]
-            found.append(json.loads(run_tree(command, threads_env(wanted.threads)).output.splitlines()[-1])["cpu_s"])
-        counted, stride = example_cost(name), getattr(example_options(name), "stride", (1, 1, 1))
-        size = [f"{counted.parameters / 1e6:.1f}", f"{2e-9 * counted.multiply_adds:.0f}"]
-        rows.append([name, "x".join(map(str, stride)), *size, *(f"{cpu:.2f}" for cpu in found)])
-        seconds[name] = float(f"{found[0]:.2g}")
-        print(f"{name}: {found[0]:.2f} CPU s", file=sys.stderr, flush=True)
-    columns = [f"CPU s {precision}" for precision in wanted.precisions]
-    print(table(("", "stride", "M parameters", "GFLOPs", *columns), rows))
-    print(f"\nCPU_SECONDS = {seconds}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    wanted = options()
+    try:
+        wanted.do(wanted)
+    except NeuraxisError as error:
+        raise SystemExit(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -63,14 +63,14 @@ class Work:
 
     Args:
         row: what is asked for.
-        wait_s: how long to wait for the load of other work to fade.
+        wait_s: how long to wait for the load of other work to fade; None: the load is not looked at.
     """
 
-    def __init__(self, row: Row, wait_s: float) -> None:
+    def __init__(self, row: Row, wait_s: float | None) -> None:
         self.row, self.parts = row, Parts(row.folder)
         place = row.folder / "start.json"
         if not place.is_file():
-            warnings = wait_for_quiet(wait_s)
+            warnings = [] if wait_s is None else wait_for_quiet(wait_s)
             write_json(place, {"began": now(), "command": command(), **facts_of_start(), "warnings": warnings})
         self.start: dict[str, Any] = read_json(place)
 

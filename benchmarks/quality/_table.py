@@ -68,7 +68,7 @@ def _row_cells(number: int, result: Result, structures: Sequence[str]) -> list[s
         str(result["training"]["steps"]),
         f"**{dice['mean']:.4f}**",
         *(f"{dice[name]:.4f}" for name in structures),
-        _distance(result["scores"]["hd95_mm"]["mean"]),
+        in_mm(result["scores"]["hd95_mm"]["mean"]),
         result["version"],
         f"`{result['command'].removeprefix('python benchmarks/quality/hippocampus.py ')}`",
     ]
@@ -215,13 +215,13 @@ def markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in [header, rule, *lines])
 
 
-def put_into_page(page: Path, tables: str) -> None:
+def put_into_page(page: Path, tables: str, begin: str = BEGIN) -> None:
     """Replace what stands between the page's two marks."""
-    head, begin, rest = page.read_text("utf-8").partition(BEGIN)
+    head, found, rest = page.read_text("utf-8").partition(begin)
     _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise SystemExit(f"{page}: lacks the lines {BEGIN} and {END}.")
-    page.write_text(f"{head}{BEGIN}\n\n{tables}\n\n{END}{tail}", "utf-8")
+    if not found or not end:
+        raise SystemExit(f"{page}: lacks the lines {begin} and {END}.")
+    page.write_text(f"{head}{begin}\n\n{tables}\n\n{END}{tail}", "utf-8")
 
 
 def _budgets(results: Sequence[Result]) -> list[list[Result]]:
@@ -237,7 +237,7 @@ def processor_of(result: Result) -> str:
     return str(result["machine"]["processor"]).replace("(R)", "").removesuffix(" Processor")
 
 
-def _distance(value: float | None) -> str:
+def in_mm(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 

@@ -143,7 +143,7 @@ class Pacer:
         unseen_s = HELD_OUT_BATCHES * step_s / 3 / self._job.recipe.training.accumulate
         row_s = moment.rows_s / moment.rows if moment.rows else unseen_s
         each_s = step_s + row_s / moment.every
-        late_s = moment.seconds + (moment.course.steps - moment.step) * each_s - self._ends_s(step_s)
+        late_s = moment.seconds + (moment.course.steps - moment.step) * each_s - self.ends_s(step_s)
         steps = max(moment.step + 1, moment.course.steps - round(late_s / each_s))
         steps = min(steps, self._decided["most"] or steps)
         if abs(late_s) <= TOLERANCE * self._decided["budget_s"] or steps == moment.course.steps:
@@ -156,8 +156,8 @@ class Pacer:
         self._write({"step": moment.step, "steps": steps, "seconds_per_step": round(step_s, 5), "reason": reason})
         return steps
 
-    def _ends_s(self, step_s: float) -> float:
-        """Return when training has to end, on its own clock."""
+    def ends_s(self, step_s: float) -> float:
+        """Return when training has to end, on its own clock, where a step takes so many seconds."""
         left = self._decided["budget_s"] - self._decided["trained_from_s"]
         return float(RESERVE * left - _after_training_s(self._job, step_s))
 

@@ -16,7 +16,7 @@ from neuraxis.report.overlays import Overlay, Slice, chamfered, outline, slices
 SERIES_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b7280")
 OUTLINE_COLOURS = {"reference": "#e69f00", "prediction": "#56b4e9"}
 GROUND, TEXT = "#121518", "#e7eaed"
-_STYLE = {
+STYLE = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -53,7 +53,7 @@ def panels_png(found: Sequence[Panel], path: Path, across: str) -> None:
         MissingExtra: matplotlib is not installed.
     """
     matplotlib, figures = _matplotlib()
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = figures.Figure(figsize=(4.2 * max(1, len(found)), 3.2), layout="constrained")
         if not found:
             figure.text(0.5, 0.5, "no values yet", ha="center", va="center")
@@ -64,7 +64,7 @@ def panels_png(found: Sequence[Panel], path: Path, across: str) -> None:
                 marker = "o" if len(curve.steps) <= 40 else ""
                 axes.plot(curve.steps, curve.values, color=colour, label=curve.name, marker=marker, markersize=3)
             for mark in panel.marks:
-                axes.axvline(mark, color=_STYLE["axes.edgecolor"], linestyle=":")
+                axes.axvline(mark, color=STYLE["axes.edgecolor"], linestyle=":")
             if len(panel.curves) > 1:
                 axes.legend(frameon=False)
         _save(figure, path)
