@@ -21,7 +21,7 @@ from neuraxis.losses.catalog import LOSSES
 from neuraxis.losses.catalog import OPTIONS as LOSS_OPTIONS
 from neuraxis.networks.catalog import NETWORKS, OPTIONS
 from neuraxis.recipe.recipe import Recipe
-from neuraxis.recipe.wishes import book
+from neuraxis.recipe.wishes import book_and_variants
 
 HEAD = """# Recipe keys
 
@@ -35,7 +35,7 @@ This page is written by `make recipe-keys` from the types in `recipe/`; a test f
 
 def page() -> str:
     """Return the whole page as Markdown."""
-    parts = [HEAD, "## Recipes that ship\n", *_rows(("name", "what it is for"), book().items())]
+    parts = [HEAD, "## Recipes that ship\n", *_rows(("name", "what it is for"), book_and_variants().items())]
     parts += ["", "## The top of the file\n", *_table(Recipe, "")]
     for name, field in Recipe.model_fields.items():
         branch, item = _branch(field.annotation), _item(field.annotation)

@@ -117,7 +117,7 @@ def _check_datasets(datasets: Sequence[Path], data: DecidedData, choices: CheckC
     from neuraxis.pipelines.runs.data import labels_in, open_all
     from neuraxis.recipe.wishes import read_wishes
 
-    labels, places = labels_in(read_wishes(data.recipe, data.settings)), data.places(datasets)
+    labels, places = labels_in(read_wishes(data.chosen_recipe, data.settings)), data.places(datasets)
     repair = _repair(choices)
     repairs: tuple[Repair, ...] = ()
     with display(output) as progress:

@@ -205,7 +205,7 @@ def _open(references: Path, data: DecidedData) -> Dataset:
     from neuraxis.pipelines.runs.data import labels_in, open_datasets
     from neuraxis.recipe.wishes import read_wishes
 
-    return open_datasets(data.places([references]), labels_in(read_wishes(data.recipe, data.settings)))
+    return open_datasets(data.places([references]), labels_in(read_wishes(data.chosen_recipe, data.settings)))
 
 
 def evaluate_options(scoring: Scoring) -> EvaluateOptions:

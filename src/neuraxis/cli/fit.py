@@ -22,7 +22,9 @@ from neuraxis.cli.options import (
     Profiled,
     RecipeName,
     Settings,
+    VariantName,
     parse_duration,
+    with_variant,
 )
 from neuraxis.cli.printing import show, show_json
 from neuraxis.cli.scores import describe_scores, scores_content
@@ -36,6 +38,7 @@ class FitChoices:
     """What `fit` can be told."""
 
     recipe: RecipeName = "auto"
+    variant: VariantName = ""
     settings: Settings = ()
     into: Annotated[
         Path | None,
@@ -96,6 +99,7 @@ def fit(
 
         neuraxis fit ms-brain/ --into runs/a --budget 1h30m
         neuraxis fit site-a/ site-b/ --set training.steps=5000
+        neuraxis fit pictures/ --recipe ms-flair-2d --variant published
         neuraxis fit ms-brain/ --folds 5 --budget 8h
         neuraxis fit ms-brain/ --preview unlabelled/
         neuraxis fit new-site/ --from model.nxb --budget 20m
@@ -120,7 +124,7 @@ def fit(
         return 0
     options = FitOptions(
         into=choices.into or default_run(datasets, choices.fold, choices.repeat, choices.folds),
-        recipe=choices.recipe,
+        recipe=with_variant(choices.recipe, choices.variant),
         settings=choices.settings,
         budget_s=parse_duration(choices.budget) if choices.budget else None,
         fold=choices.fold,

@@ -53,7 +53,7 @@ def inspect(
     from neuraxis.pipelines.runs.data import labels_in
     from neuraxis.recipe.wishes import read_wishes
 
-    labels, places = labels_in(read_wishes(data.recipe, data.settings)), data.places(datasets)
+    labels, places = labels_in(read_wishes(data.chosen_recipe, data.settings)), data.places(datasets)
     with display(output) as progress:
         done = inspect_datasets(places, choices.into, progress, choices.overwrite, labels)
     found = Counter(finding.severity for finding in done.inspection.findings)

@@ -21,6 +21,14 @@ _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 RecipeName = Annotated[
     str, Parameter(name="--recipe", help="A recipe of the book (see: neuraxis catalog recipes) or a TOML file.")
 ]
+VariantName = Annotated[
+    str,
+    Parameter(
+        name="--variant",
+        help="One of the recipe's variants, such as published (see: neuraxis catalog recipes).",
+        show_default=False,
+    ),
+]
 Settings = Annotated[
     tuple[str, ...],
     Parameter(
@@ -140,11 +148,26 @@ class DecidedData(DataChoices):
     """How folders are understood, and what a recipe makes of them."""
 
     recipe: RecipeName = "auto"
+    variant: VariantName = ""
     settings: Settings = ()
+
+    @property
+    def chosen_recipe(self) -> str:
+        """The recipe with its variant."""
+        return with_variant(self.recipe, self.variant)
 
 
 AS_FOUND = DataChoices()
 UNDECIDED = DecidedData()
+
+
+def with_variant(recipe: str, variant: str) -> str:
+    """Return the name or file of a recipe with that of a variant after a colon.
+
+    >>> with_variant("ms-flair-2d", "published"), with_variant("ms-flair-2d", "")
+    ('ms-flair-2d:published', 'ms-flair-2d')
+    """
+    return f"{recipe}:{variant}" if variant else recipe
 
 
 def parse_duration(text: str, flag: str = "--budget") -> float:

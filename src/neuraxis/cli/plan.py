@@ -48,7 +48,7 @@ def plan(
     if into is not None:
         refuse_existing(into, overwrite)
     with display(output) as progress:
-        decided = plan_datasets(data.places(datasets), data.recipe, data.settings, progress)
+        decided = plan_datasets(data.places(datasets), data.chosen_recipe, data.settings, progress)
     if into is not None:
         write_text(into, decided.to_toml(), overwrite)
     if output.json:

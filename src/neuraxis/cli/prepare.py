@@ -42,7 +42,7 @@ def prepare(
 
     how = StoreOptions(overwrite, copies)
     with display(output) as progress:
-        store = prepare_datasets(data.places(datasets), data.recipe, data.settings, into, progress, how)
+        store = prepare_datasets(data.places(datasets), data.chosen_recipe, data.settings, into, progress, how)
     ids = store.ids()
     cases = without_copies(ids, copies)
     if output.json:

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from neuraxis.cli.display import display
-from neuraxis.cli.options import AS_FOUND, SHOWN, DataChoices, Device, Output, RecipeName, Settings
+from neuraxis.cli.options import (
+    AS_FOUND,
+    SHOWN,
+    DataChoices,
+    Device,
+    Output,
+    RecipeName,
+    Settings,
+    VariantName,
+    with_variant,
+)
 from neuraxis.cli.printing import columns, number, show, show_json
 from neuraxis.errors import UsageError
 
@@ -33,6 +43,7 @@ class TransferChoices:
         int | None, Parameter(help="Steps of each training. [default: those of the recipe]", show_default=False)
     ] = None
     recipe: RecipeName = "auto"
+    variant: VariantName = ""
     settings: Settings = ()
     fold: Annotated[int, Parameter(help="The fold that is held out and scored.")] = 0
     device: Device = "auto"
@@ -69,7 +80,7 @@ def transfer(
         begin_with=choices.begin_with,
         shares=parse_shares(choices.shares),
         steps=choices.steps,
-        recipe=choices.recipe,
+        recipe=with_variant(choices.recipe, choices.variant),
         settings=choices.settings,
         fold=choices.fold,
         device=choices.device,

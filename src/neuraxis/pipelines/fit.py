@@ -48,7 +48,7 @@ from neuraxis.pipelines.steps import (
 from neuraxis.preparation.prepare import prepare_dataset
 from neuraxis.progress import Progress, Silent
 from neuraxis.recipe.planner import WISHED, Plan
-from neuraxis.recipe.wishes import read_wishes
+from neuraxis.recipe.wishes import read_wishes, split_variant
 from neuraxis.registry import need
 from neuraxis.training.devices.options import ONE, Devices
 from neuraxis.training.transfer.corrections import with_held_out
@@ -68,7 +68,7 @@ class FitOptions:
 
     Attributes:
         into: folder of the run; a run that is there is resumed.
-        recipe: name in the book or a TOML file.
+        recipe: name in the book or a TOML file, a variant's name after a colon.
         settings: "key=value" wishes on top.
         budget_s: seconds for the whole of it; None trains the recipe's number of steps.
         fold: which fold is held out.
@@ -316,10 +316,11 @@ class _Fit:
 
 def request_of(paths: Sequence[Place], options: FitOptions) -> dict[str, Any]:
     """Return what a run is asked for, JSON-able: the same again resumes it."""
+    file = Path(split_variant(options.recipe)[0])
     return {
         **places_to_dict(paths),
         "recipe": str(options.recipe),
-        "recipe_hash": sha256(Path(options.recipe)) if str(options.recipe).endswith(".toml") else None,
+        "recipe_hash": sha256(file) if file.suffix == ".toml" else None,
         "settings": list(options.settings),
         "budget_s": options.budget_s,
         "fold": options.fold,

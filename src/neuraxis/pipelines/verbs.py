@@ -159,7 +159,7 @@ def plan(
 
     Args:
         datasets: one dataset or several, opened or as folders.
-        recipe: name in the book or a TOML file.
+        recipe: name in the book or a TOML file, a variant's name after a colon.
         settings: wishes on top, such as `{"memory_gb": 16}`.
         progress: who shows how far it is.
 
@@ -184,7 +184,7 @@ def prepare(
 
     Args:
         datasets: one dataset or several, opened or as folders.
-        recipe: what `plan` returned, a recipe, a name in the book or a TOML file.
+        recipe: what `plan` returned, a recipe, a name in the book or a TOML file, a variant's name after a colon.
         into: folder of the store; cases that are there already are kept.
         progress: who shows how far it is.
         overwrite: replace a store of other data or decisions.
@@ -316,12 +316,12 @@ def list_choices(kind: str = "") -> dict[str, dict[str, str]]:
     from neuraxis.networks.catalog import NETWORKS
     from neuraxis.patches.augment.catalog import AUGMENTATIONS
     from neuraxis.pipelines.forms.catalog import summaries
-    from neuraxis.recipe.wishes import book
+    from neuraxis.recipe.wishes import book_and_variants
     from neuraxis.volume.formats.catalog import FORMATS
 
     tables = {"networks": NETWORKS, "losses": LOSSES, "layouts": LAYOUTS, "metrics": METRICS, "runtimes": RUNTIMES}
     tables |= {"formats": FORMATS, "phantoms": PHANTOMS, "augmentations": AUGMENTATIONS}
-    kinds = {**{name: _summaries(table) for name, table in tables.items()}, "recipes": book()}
+    kinds = {**{name: _summaries(table) for name, table in tables.items()}, "recipes": book_and_variants()}
     kinds["forms"] = summaries()
     if kind and kind not in kinds:
         raise UnknownName("kind", kind, kinds)

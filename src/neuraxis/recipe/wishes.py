@@ -1,7 +1,14 @@
-"""What a user asks of a recipe: a book entry or a TOML file, and `key=value` pairs on top.
+"""What a user asks of a recipe: a book entry or a TOML file, a variant of it, and `key=value` pairs on top.
 
 Wishes are a nested dict with some of the recipe's keys; the planner takes every other decision. Every key is
 checked against the recipe's types, so that a misspelt one is answered with the nearest.
+
+    [training]
+    learning_rate = 7e-5
+
+    [variant.published]                       # --recipe NAME:published, or --recipe NAME --variant published
+    summary = "what it does otherwise"
+    training.ema_decay = 0.0
 """
 
 from __future__ import annotations
@@ -27,28 +34,59 @@ Wishes = dict[str, Any]
 
 
 def read_wishes(recipe: str | Path = "auto", settings: Sequence[str] = ()) -> Wishes:
-    """Read a recipe by book name or TOML file, and put `key=value` settings on top.
+    """Read a recipe by book name or TOML file, take a variant of it, and put `key=value` settings on top.
+
+    Args:
+        recipe: name or file; a variant's name after a colon, as in "ms-flair-2d:published".
+        settings: the later of two for one key counts.
 
     Raises:
-        RecipeError: the file cannot be read, or a key or setting is wrong; `UnknownName` for a book name.
+        RecipeError: the file cannot be read, or a key or setting is wrong; `UnknownName` for the name of a recipe or
+            of a variant.
     """
-    wishes = _read_recipe(recipe)
+    name, variant = split_variant(recipe)
+    wishes = _read_recipe(name)
+    variants = wishes.pop("variant", {})
+    if variant:
+        wishes = _as_variant(wishes, _known_variants(variants, name), variant)
+    asked: Wishes = {}
     for setting in settings:
         key, found, value = setting.partition("=")
         if not found:
             raise RecipeError(f"--set {setting}: needed is key=value, such as training.steps=500.")
-        _put(wishes, key.strip(), _parse_value(value.strip()))
+        _put(asked, key.strip(), _parse_value(value.strip()))
+    wishes = _put_over(wishes, asked)
     check_keys(wishes)
     return wishes
 
 
+def split_variant(recipe: str | Path) -> tuple[str, str]:
+    """Return the name or file of a recipe, and the name of the variant that stands after it; empty where none does.
+
+    >>> split_variant("ms-flair-2d:published"), split_variant("C:/mine.toml")
+    (('ms-flair-2d', 'published'), ('C:/mine.toml', ''))
+    """
+    name, _, variant = str(recipe).rpartition(":")
+    if not name or variant.endswith(".toml") or set(variant) & {"/", "\\"}:
+        return str(recipe), ""
+    return name, variant
+
+
 def book() -> dict[str, str]:
     """Return the name and the summary of every recipe that ships."""
+    return {name: summary for name, summary in book_and_variants().items() if not split_variant(name)[1]}
+
+
+def book_and_variants() -> dict[str, str]:
+    """Return the name and the summary of every recipe that ships, each followed by its variants, as NAME:VARIANT."""
     found = {}
-    for page in resources.files("neuraxis.recipe").joinpath("book").iterdir():
-        if page.name.endswith(".toml"):
-            found[page.name.removesuffix(".toml")] = str(tomllib.loads(page.read_text("utf-8")).get("summary", ""))
-    return dict(sorted(found.items()))
+    pages = resources.files("neuraxis.recipe").joinpath("book").iterdir()
+    for name in sorted(page.name.removesuffix(".toml") for page in pages if page.name.endswith(".toml")):
+        wishes = _read_recipe(name)
+        found[name] = str(wishes.get("summary", ""))
+        for variant, table in _known_variants(wishes.get("variant", {}), name).items():
+            found[f"{name}:{variant}"] = str(table.get("summary", ""))
+    return found
 
 
 def check_keys(wishes: Mapping[str, Any]) -> None:
@@ -107,6 +145,33 @@ def overlay(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _known_variants(variants: Any, recipe: str) -> Mapping[str, Mapping[str, Any]]:
+    """Return the variants of a recipe after a look at their form."""
+    if not isinstance(variants, Mapping) or not all(isinstance(table, Mapping) for table in variants.values()):
+        raise RecipeError(f"{recipe}: variant: needed is a table for each variant, such as [variant.published].")
+    return variants
+
+
+def _as_variant(wishes: Wishes, variants: Mapping[str, Mapping[str, Any]], variant: str) -> Wishes:
+    """Return a recipe with a variant put over it, and the variant's name in its own."""
+    name = str(wishes.get("name", "recipe"))
+    if variant not in variants:
+        raise UnknownName(f"variant of '{name}'", variant, variants)
+    return {**_put_over(wishes, variants[variant]), "name": f"{name}-{variant}"}
+
+
+def _put_over(base: Mapping[str, Any], top: Mapping[str, Any]) -> Wishes:
+    """Return wishes with others put over them; another network or loss does not take the options of the first."""
+    base = dict(base)
+    for branch, usual in (("network", "unet"), ("loss", "dice_ce")):
+        below, above = (wishes.get(branch) for wishes in (base, top))
+        if isinstance(below, Mapping) and isinstance(above, Mapping):
+            named = below.get("name", usual)
+            if above.get("name", named) != named:
+                base[branch] = {key: value for key, value in below.items() if key != "options"}
+    return overlay(base, top)
+
+
 def _read_recipe(recipe: str | Path) -> Wishes:
     path = Path(recipe)
     if path.suffix == ".toml":
@@ -118,9 +183,11 @@ def _read_recipe(recipe: str | Path) -> Wishes:
             ) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise RecipeError(f"{path}: is not valid TOML: {error}.") from error
-    if str(recipe) not in book():
-        raise UnknownName("recipe", str(recipe), book())
-    return tomllib.loads(resources.files("neuraxis.recipe").joinpath("book", f"{recipe}.toml").read_text("utf-8"))
+    pages = {page.name: page for page in resources.files("neuraxis.recipe").joinpath("book").iterdir()}
+    if f"{recipe}.toml" not in pages:
+        known = sorted(name.removesuffix(".toml") for name in pages if name.endswith(".toml"))
+        raise UnknownName("recipe", str(recipe), known)
+    return tomllib.loads(pages[f"{recipe}.toml"].read_text("utf-8"))
 
 
 def _check_branch(model: type[BaseModel], wishes: Mapping[str, Any], prefix: str) -> None:
