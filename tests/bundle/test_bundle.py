@@ -9,6 +9,7 @@ import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -174,9 +175,12 @@ def test_weights_of_a_diverged_training_are_not_written(folder: Path, tmp_path: 
     assert not (tmp_path / "m.nxb").exists()
 
 
-def test_colours_of_labels_stand_on_the_card_where_there_are_some(schema_1: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("told", [{"colours": {"lesion": "#ff0000"}}, {"soft": True}])
+def test_what_not_all_labels_have_stands_on_the_card_where_they_have_it(
+    told: dict[str, Any], schema_1: Path, tmp_path: Path
+) -> None:
     parts = parts_of(open_bundle(schema_1, tmp_path / "cache"))
-    assert "colours" not in json.loads(parts.card.to_json())["labels"]
-    labels = parts.card.labels.model_copy(update={"colours": {"lesion": "#ff0000"}})
-    coloured = replace(parts, card=parts.card.model_copy(update={"labels": labels}))
-    assert open_bundle(write_bundle(coloured, tmp_path / "x.nxb"), tmp_path / "cache").labels.colours == labels.colours
+    assert not {"colours", "soft"} & set(json.loads(parts.card.to_json())["labels"])
+    labels = parts.card.labels.model_copy(update=told)
+    changed = replace(parts, card=parts.card.model_copy(update={"labels": labels}))
+    assert open_bundle(write_bundle(changed, tmp_path / "x.nxb"), tmp_path / "cache").labels == labels

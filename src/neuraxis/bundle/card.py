@@ -260,8 +260,8 @@ class Card(CardPart):
         spare: dict[str, Any] = {
             key: True for key in ("previous_labels", "members", "int8", "corrections") if not getattr(self, key)
         }
-        if not self.labels.colours:
-            spare["labels"] = {"colours": True}
+        if absent := {key for key in ("colours", "soft") if not getattr(self.labels, key)}:
+            spare["labels"] = absent
         content = self.model_dump(mode="json", exclude=spare)
         return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
