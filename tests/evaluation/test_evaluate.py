@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,26 +24,6 @@ LESION = Labels(names={"background": 0, "lesion": 1})
 DICE = EvaluateOptions(metrics=("dice",))
 
 
-def line(*numbers: int) -> np.ndarray:
-    """A label map of one row of voxels."""
-    return np.array(numbers, np.uint8)[:, None, None]
-
-
-def write(path: Path, label_map: np.ndarray, affine: np.ndarray | None = None) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    grid = Grid(label_map.shape, np.eye(4) if affine is None else affine)
-    nifti.write(path, Volume(label_map[None], grid))
-    return path
-
-
-def folders(root: Path, **cases: tuple[np.ndarray, np.ndarray]) -> tuple[Path, Path]:
-    """Write predictions and references of cases."""
-    for id, (predicted, reference) in cases.items():
-        write(root / "predictions" / f"{id}.nii.gz", predicted)
-        write(root / "references" / f"{id}.nii.gz", reference)
-    return root / "predictions", root / "references"
-
-
 class Watcher:
     """A `Progress` that remembers what it was told."""
 
@@ -59,7 +39,7 @@ class Watcher:
         self.told.append(note)
 
 
-def test_one_case_has_every_structure_and_every_metric() -> None:
+def test_one_case_has_every_structure_and_every_metric(line: Callable) -> None:
     labels = Labels(names={"background": 0, "anterior": 1, "posterior": 2})
     scores = score_case(line(0, 1, 1, 2, 0), line(1, 1, 1, 2, 0), labels, MM)
     assert list(scores) == ["anterior", "posterior"]
@@ -69,7 +49,7 @@ def test_one_case_has_every_structure_and_every_metric() -> None:
     assert scores["posterior"]["hd95_mm"] == 0
 
 
-def test_regions_join_their_numbers() -> None:
+def test_regions_join_their_numbers(line: Callable) -> None:
     labels = Labels(
         names={"background": 0, "oedema": 1, "core": 2}, regions={"whole": (1, 2), "core": (2,)}, paint=(1, 2)
     )
@@ -77,7 +57,7 @@ def test_regions_join_their_numbers() -> None:
     assert scores == {"whole": {"dice": 1.0}, "core": {"dice": 0.5}}
 
 
-def test_ignored_voxels_count_for_nothing() -> None:
+def test_ignored_voxels_count_for_nothing(line: Callable) -> None:
     labels = Labels(names={"background": 0, "lesion": 1}, ignore=9)
     predicted, reference = line(1, 1, 1, 0, 0, 1), line(9, 1, 9, 0, 0, 9)
     scores = score_case(predicted, reference, labels, MM)["lesion"]
@@ -87,7 +67,7 @@ def test_ignored_voxels_count_for_nothing() -> None:
     assert scores["hd95_mm"] == 0
 
 
-def test_ignored_voxels_are_no_true_negatives_either(tmp_path: Path) -> None:
+def test_ignored_voxels_are_no_true_negatives_either(tmp_path: Path, line: Callable, folders: Callable) -> None:
     labels = Labels(names={"background": 0, "lesion": 1}, ignore=9)
     pair = folders(tmp_path, a=(line(1, 1, 0, 0, 9), line(9, 1, 9, 0, 0)))
     counts = evaluate(*pair, options=EvaluateOptions(labels=labels)).rows[0].counts
@@ -95,7 +75,7 @@ def test_ignored_voxels_are_no_true_negatives_either(tmp_path: Path) -> None:
     assert (counts.true_positives, counts.true_negatives) == (1, 2)
 
 
-def test_a_region_that_holds_the_background_is_scored_whole() -> None:
+def test_a_region_that_holds_the_background_is_scored_whole(line: Callable) -> None:
     labels = Labels(names={"background": 0, "lesion": 1}, regions={"healthy": (0,), "lesion": (1,)}, paint=(0, 1))
     scores = score_case(line(0, 0, 0, 1), line(0, 0, 0, 0), labels, MM, ("dice", "recall"))
     assert scores["healthy"] == {"dice": pytest.approx(6 / 7), "recall": 0.75}
@@ -113,14 +93,16 @@ def test_memory_order_and_kind_of_number_change_nothing() -> None:
     assert expected["a"]["hd95_mm"] > 0
 
 
-def test_two_shapes_and_a_misspelt_metric_are_refused() -> None:
+def test_two_shapes_and_a_misspelt_metric_are_refused(line: Callable) -> None:
     with pytest.raises(ValueError, match="one shape"):
         score_case(line(0, 1), line(0, 1, 0), LESION, MM)
     with pytest.raises(UnknownName, match="Did you mean 'dice'"):
         score_case(line(0, 1), line(0, 1), LESION, MM, ("dise",))
 
 
-def test_folders_are_scored_case_by_case_in_the_order_of_their_ids(tmp_path: Path) -> None:
+def test_folders_are_scored_case_by_case_in_the_order_of_their_ids(
+    tmp_path: Path, line: Callable, folders: Callable
+) -> None:
     cases = {
         f"case_{number:02}": (line(1, 1, 0, 0), line(*[1] * (1 + number % 4), *[0] * (3 - number % 4)))
         for number in range(12)
@@ -134,7 +116,9 @@ def test_folders_are_scored_case_by_case_in_the_order_of_their_ids(tmp_path: Pat
     assert scores.rows[0].reference_file.endswith("references/case_00.nii.gz")
 
 
-def test_structures_are_the_numbers_that_occur_where_nothing_names_them(tmp_path: Path) -> None:
+def test_structures_are_the_numbers_that_occur_where_nothing_names_them(
+    tmp_path: Path, line: Callable, folders: Callable
+) -> None:
     scores = evaluate(
         *folders(tmp_path, a=(line(0, 1, 2), line(0, 1, 1)), b=(line(0, 1, 0), line(0, 1, 5))), options=DICE
     )
@@ -148,7 +132,9 @@ def test_structures_are_the_numbers_that_occur_where_nothing_names_them(tmp_path
 
 
 @pytest.mark.parametrize("place", [".", "predictions", "references"])
-def test_a_dataset_json_beside_the_files_names_the_structures(tmp_path: Path, place: str) -> None:
+def test_a_dataset_json_beside_the_files_names_the_structures(
+    tmp_path: Path, place: str, line: Callable, folders: Callable
+) -> None:
     pair = folders(tmp_path, a=(line(0, 1, 2), line(0, 1, 1)))
     labels = {"background": 0, "whole": [1, 2], "core": [2]}
     write_json(tmp_path / place / "dataset.json", {"labels": labels, "regions_class_order": [1, 2]})
@@ -158,7 +144,7 @@ def test_a_dataset_json_beside_the_files_names_the_structures(tmp_path: Path, pl
     assert list(scores.nnunet_summary()["mean"]) == ["(1, 2)", "2"]
 
 
-def test_the_folder_of_a_dataset_serves_as_references(tmp_path: Path) -> None:
+def test_the_folder_of_a_dataset_serves_as_references(tmp_path: Path, line: Callable, write: Callable) -> None:
     for id in ("a", "b"):
         write(tmp_path / "set" / "imagesTr" / f"{id}.nii.gz", line(5, 6, 7))
         write(tmp_path / "set" / "labelsTr" / f"{id}.nii.gz", line(0, 1, 1))
@@ -178,12 +164,12 @@ def test_the_folder_of_a_dataset_serves_as_references(tmp_path: Path) -> None:
     assert only.cases() == ("b",)
 
 
-def test_one_file_against_one_file(tmp_path: Path) -> None:
+def test_one_file_against_one_file(tmp_path: Path, line: Callable, write: Callable) -> None:
     prediction, reference = write(tmp_path / "mine.nii.gz", line(0, 1, 1)), write(tmp_path / "truth.nii", line(0, 1, 1))
     assert evaluate(prediction, reference, options=DICE).mean("dice") == 1
 
 
-def test_a_prediction_stored_in_another_voxel_order_scores_the_same(tmp_path: Path) -> None:
+def test_a_prediction_stored_in_another_voxel_order_scores_the_same(tmp_path: Path, write: Callable) -> None:
     label_map = np.zeros((4, 3, 2), np.uint8)
     label_map[1, 2, 1] = label_map[3, 0, 0] = 1
     stored = Stored.of(Grid((3, 4, 2), np.array([[0, -1, 0, 3], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], float)))
@@ -195,7 +181,7 @@ def test_a_prediction_stored_in_another_voxel_order_scores_the_same(tmp_path: Pa
     assert evaluate(tmp_path / "p.nii.gz", reference, options=DICE).mean("dice") == 1
 
 
-def test_empty_cases_are_rows_and_are_counted_in_the_notes(tmp_path: Path) -> None:
+def test_empty_cases_are_rows_and_are_counted_in_the_notes(tmp_path: Path, line: Callable, folders: Callable) -> None:
     empty, full = line(0, 0, 0), line(0, 1, 0)
     pair = folders(tmp_path, both=(empty, empty), invented=(full, empty), overlooked=(empty, full), right=(full, full))
     scores = evaluate(*pair, options=EvaluateOptions(labels=LESION))
@@ -207,7 +193,9 @@ def test_empty_cases_are_rows_and_are_counted_in_the_notes(tmp_path: Path) -> No
     assert "3 cases with empty reference or prediction are left out of lesion (both, invented, overlooked)" in notes
 
 
-def test_that_each_case_counts_as_a_patient_is_said_only_where_it_is_so(tmp_path: Path) -> None:
+def test_that_each_case_counts_as_a_patient_is_said_only_where_it_is_so(
+    tmp_path: Path, line: Callable, folders: Callable
+) -> None:
     full = line(0, 1, 0)
     plain = evaluate(*folders(tmp_path / "plain", a=(full, full)), options=DICE)
     bids = evaluate(*folders(tmp_path / "bids", **{"sub-1_ses-1": (full, full)}), options=DICE)
@@ -216,7 +204,7 @@ def test_that_each_case_counts_as_a_patient_is_said_only_where_it_is_so(tmp_path
     assert bids.rows[0].subject == "sub-1"
 
 
-def test_a_number_that_no_label_has_is_refused_with_its_side(tmp_path: Path) -> None:
+def test_a_number_that_no_label_has_is_refused_with_its_side(tmp_path: Path, line: Callable, folders: Callable) -> None:
     options = EvaluateOptions(labels=LESION)
     with pytest.raises(DataError, match=r"a: the prediction holds the numbers \[7\], which no label has"):
         evaluate(*folders(tmp_path / "1", a=(line(0, 7), line(0, 1))), options=options)
@@ -224,25 +212,29 @@ def test_a_number_that_no_label_has_is_refused_with_its_side(tmp_path: Path) -> 
         evaluate(*folders(tmp_path / "2", a=(line(0, 1), line(0, 3))), options=options)
 
 
-def test_an_interpolated_prediction_is_refused_with_its_side(tmp_path: Path) -> None:
+def test_an_interpolated_prediction_is_refused_with_its_side(
+    tmp_path: Path, line: Callable, write: Callable, folders: Callable
+) -> None:
     predictions, references = folders(tmp_path, a=(line(0, 1), line(0, 1)))
     write(predictions / "a.nii.gz", np.array([0, 0.4], np.float32)[:, None, None])
     with pytest.raises(DataError, match=r"Prediction of a: label map .* holds fractions"):
         evaluate(predictions, references)
 
 
-def test_images_instead_of_label_maps_are_refused(tmp_path: Path) -> None:
+def test_images_instead_of_label_maps_are_refused(tmp_path: Path, write: Callable) -> None:
     image = np.arange(500, dtype=np.int16)[:, None, None]
     with pytest.raises(DataError, match="500 different numbers"):
         evaluate(write(tmp_path / "a.nii", image), write(tmp_path / "b.nii", image))
 
 
-def test_nothing_but_background_and_no_labels_told_is_refused(tmp_path: Path) -> None:
+def test_nothing_but_background_and_no_labels_told_is_refused(
+    tmp_path: Path, line: Callable, folders: Callable
+) -> None:
     with pytest.raises(DataError, match="nothing but background"):
         evaluate(*folders(tmp_path, a=(line(0, 0), line(0, 0))))
 
 
-def test_another_grid_is_refused_before_anything_is_scored(tmp_path: Path) -> None:
+def test_another_grid_is_refused_before_anything_is_scored(tmp_path: Path, line: Callable, folders: Callable) -> None:
     watcher = Watcher()
     with pytest.raises(DataError, match="do not share a grid"):
         evaluate(*folders(tmp_path, a=(line(0, 1), line(0, 1, 0))), watcher)
@@ -254,7 +246,9 @@ def test_a_misspelt_metric_is_refused_before_any_file_is_read(tmp_path: Path) ->
         evaluate(tmp_path / "nowhere", tmp_path / "nowhere", options=EvaluateOptions(metrics=("hd95",)))
 
 
-def test_each_tolerance_is_a_column_and_the_rules_reach_every_case(tmp_path: Path) -> None:
+def test_each_tolerance_is_a_column_and_the_rules_reach_every_case(
+    tmp_path: Path, line: Callable, folders: Callable
+) -> None:
     pair = folders(tmp_path, a=(line(0, 1, 1, 0, 0, 0), line(0, 0, 1, 1, 1, 1)))
     rules = ScoringRules(tolerances_mm=(0.5, 2.5), lesions=LesionMatching(0.5))
     chosen = ("surface_dice_voxels", "surface_dice", "lesions_found")
@@ -286,7 +280,9 @@ def test_a_picture_is_scored_by_its_outline(tmp_path: Path) -> None:
     assert scores["surface_dice_voxels_1mm"] == pytest.approx((16 + 20) / (16 + 24))
 
 
-def test_how_lesions_were_matched_goes_to_the_csv_and_back_where_it_is_not_the_usual_way(tmp_path: Path) -> None:
+def test_how_lesions_were_matched_goes_to_the_csv_and_back_where_it_is_not_the_usual_way(
+    tmp_path: Path, line: Callable, folders: Callable
+) -> None:
     pair = folders(tmp_path, a=(line(0, 1, 1), line(0, 1, 1)))
     by_distance = LesionMatching(by="distance", max_distance_mm=2.5, pairing="greedy")
     for rule, columns_written in ((LesionMatching(), 0), (LesionMatching(0.25, 6), 6), (by_distance, 6)):
@@ -309,7 +305,7 @@ def test_a_matching_that_cannot_be_is_refused_with_the_file(tmp_path: Path) -> N
         Scores.read_csv(tmp_path / "scores.csv")
 
 
-def test_scores_go_to_a_csv_and_back(tmp_path: Path) -> None:
+def test_scores_go_to_a_csv_and_back(tmp_path: Path, line: Callable, folders: Callable) -> None:
     scores = evaluate(*folders(tmp_path, a=(line(0, 1, 2), line(0, 1, 1)), b=(line(0, 0, 0), line(0, 0, 0))))
     scores.write_csv(tmp_path / "scores.csv")
     read = Scores.read_csv(tmp_path / "scores.csv")
@@ -328,7 +324,7 @@ def test_real_label_maps_against_themselves_are_perfect(shared_data: Path) -> No
     assert all(value > 0.5 for value in scores.values("volume_ml_reference", scores.structures()[0]).values())
 
 
-def test_regions_are_scored_instead_of_labels_and_said(tmp_path: Path) -> None:
+def test_regions_are_scored_instead_of_labels_and_said(tmp_path: Path, line: Callable, folders: Callable) -> None:
     pair = folders(tmp_path, a=(line(0, 1, 2, 4, 0), line(0, 1, 1, 4, 0)))
     regions = {"WT": (1, 2, 4), "ET": (4,), "nothing": (7,)}
     scores = evaluate(*pair, options=EvaluateOptions(regions=regions, metrics=("dice",)))
@@ -337,7 +333,9 @@ def test_regions_are_scored_instead_of_labels_and_said(tmp_path: Path) -> None:
     assert "Regions: WT = 1+2+4, ET = 4, nothing = 7." in scores.notes
 
 
-def test_cases_left_out_on_purpose_are_named_everywhere(tmp_path: Path) -> None:
+def test_cases_left_out_on_purpose_are_named_everywhere(
+    tmp_path: Path, line: Callable, write: Callable, folders: Callable
+) -> None:
     pair = folders(tmp_path, a=(line(0, 1), line(0, 1)), b=(line(0, 1), line(0, 1)))
     write(pair[1] / "c.nii.gz", line(0, 1))
     scores = evaluate(*pair, options=EvaluateOptions(labels=LESION, exclude=("b", "c")))
@@ -348,7 +346,7 @@ def test_cases_left_out_on_purpose_are_named_everywhere(tmp_path: Path) -> None:
     assert (read.left_out, read.notes[0], read.metrics) == (("b", "c"), scores.notes[0], scores.metrics)
 
 
-def test_a_case_to_leave_out_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_case_to_leave_out_that_is_not_there_is_refused(tmp_path: Path, line: Callable, folders: Callable) -> None:
     pair = folders(tmp_path, a=(line(0, 1), line(0, 1)))
     with pytest.raises(DataError, match="Cases to leave out are not there: z"):
         evaluate(*pair, options=EvaluateOptions(exclude=("z",)))
@@ -356,7 +354,9 @@ def test_a_case_to_leave_out_that_is_not_there_is_refused(tmp_path: Path) -> Non
         evaluate(*pair, options=EvaluateOptions(exclude=("a",)))
 
 
-def test_how_empty_masks_count_and_lesions_are_parted_goes_to_the_csv_and_back(tmp_path: Path) -> None:
+def test_how_empty_masks_count_and_lesions_are_parted_goes_to_the_csv_and_back(
+    tmp_path: Path, line: Callable, folders: Callable
+) -> None:
     rules = ScoringRules(sizes_mm3=(2.0, 5.5), empty="penalised")
     pair = folders(tmp_path, a=(line(0, 0), line(0, 0)), b=(line(0, 1), line(0, 0)))
     scores = evaluate(*pair, options=EvaluateOptions(labels=LESION, rules=rules))

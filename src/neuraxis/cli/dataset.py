@@ -167,7 +167,8 @@ def fetch(
     elif fetched.path is None:
         show("\n".join(f"{number}. {step}" for number, step in enumerate(fetched.steps, 1)))
     else:
-        trust = f"{fetched.on_trust} files have no published hash: {fetched.lock} tells what came first"
+        counted = "1 file has" if fetched.on_trust == 1 else f"{fetched.on_trust} files have"
+        trust = f"{counted} no published hash: {fetched.lock} tells what came first"
         rows = [("hashes", trust)] if fetched.on_trust else []
         rows.append(("next", f"neuraxis check {into or name}"))
         show(f"{fetched.path}{'' if fetched.fetched else ' (was there already)'}\n{columns(rows)}")

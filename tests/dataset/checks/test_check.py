@@ -7,12 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import pytest
 
 from neuraxis.dataset.checks.check import Finding, check_dataset, check_whole, refuse_errors
-from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.labels import Labels
 from neuraxis.dataset.layouts.recognise import open_dataset
 from neuraxis.errors import DataError
@@ -20,39 +18,7 @@ from neuraxis.errors import DataError
 Make = Callable[..., Path]
 
 
-def found(dataset: Dataset) -> list[tuple[str, str, str]]:
-    """Case, severity and code of every finding, with the checks that each has a message, an advice and one line."""
-    findings = check_dataset(dataset)
-    for finding in findings:
-        assert finding.message
-        assert not finding.message.endswith(".")
-        assert finding.advice.endswith((".", ")"))
-        assert "\n" not in str(finding)
-    return [(finding.case, finding.severity, finding.code) for finding in findings]
-
-
-def only(folder: Path) -> Finding:
-    findings = check_dataset(open_dataset(folder))
-    assert len(findings) == 1, [str(finding) for finding in findings]
-    return findings[0]
-
-
-def change(path: Path, alter: Callable[[np.ndarray], np.ndarray], affine: np.ndarray | None = None) -> None:
-    image = nib.load(path)
-    array = alter(np.asarray(image.dataobj))
-    nib.save(nib.Nifti1Image(array, image.affine if affine is None else affine), path)
-
-
-def put(value: float, dtype: str, count: int = 1) -> Callable[[np.ndarray], np.ndarray]:
-    def alter(array: np.ndarray) -> np.ndarray:
-        array = array.astype(dtype)
-        array.flat[-count:] = value
-        return array
-
-    return alter
-
-
-def test_a_sound_dataset_has_no_findings(nnunet: Make, msd: Make) -> None:
+def test_a_sound_dataset_has_no_findings(nnunet: Make, msd: Make, found: Callable) -> None:
     assert found(open_dataset(nnunet())) == []
     assert found(open_dataset(msd(modality=("FLAIR", "T1")))) == []
 
@@ -71,26 +37,26 @@ def test_a_finding_is_json() -> None:
     assert str(replace(finding, case="")) == "it is flat. Export it again."
 
 
-def test_a_label_that_never_occurs_is_a_warning_for_the_whole(nnunet: Make) -> None:
+def test_a_label_that_never_occurs_is_a_warning_for_the_whole(nnunet: Make, only: Callable) -> None:
     folder = nnunet(labels={"background": 0, "one": 1, "two": 2, "three": 3})
     finding = only(folder)
     assert (finding.case, finding.severity, finding.code) == ("", "warning", "absent_label")
     assert finding.message == "label 'three' (3) occurs in no case"
 
 
-def test_a_region_occurs_where_any_of_its_numbers_does(nnunet: Make) -> None:
+def test_a_region_occurs_where_any_of_its_numbers_does(nnunet: Make, found: Callable) -> None:
     folder = nnunet(labels={"background": 0, "both": [1, 3], "three": [3, 2]}, regions_class_order=[1, 2])
     assert found(open_dataset(folder)) == []
 
 
-def test_a_dataset_without_any_labelled_voxel_is_an_error(nnunet: Make) -> None:
+def test_a_dataset_without_any_labelled_voxel_is_an_error(nnunet: Make, found: Callable, change: Callable) -> None:
     folder = nnunet()
     for id in ("a", "b", "c"):
         change(folder / "labelsTr" / f"{id}.nii.gz", np.zeros_like)
     assert found(open_dataset(folder))[0] == ("", "error", "no_foreground")
 
 
-def test_one_bad_case_does_not_hide_the_others(nnunet: Make) -> None:
+def test_one_bad_case_does_not_hide_the_others(nnunet: Make, found: Callable, change: Callable, put: Callable) -> None:
     folder = nnunet()
     (folder / "imagesTr" / "a_0000.nii.gz").write_bytes(b"")
     change(folder / "labelsTr" / "b.nii.gz", put(7, "u1"))
@@ -102,13 +68,13 @@ def test_one_bad_case_does_not_hide_the_others(nnunet: Make) -> None:
     ]
 
 
-def test_two_cases_of_one_id_are_an_error(nnunet: Make) -> None:
+def test_two_cases_of_one_id_are_an_error(nnunet: Make, found: Callable) -> None:
     dataset = open_dataset(nnunet())
     doubled = replace(dataset, cases=(*dataset.cases, dataset.cases[0]))
     assert ("a", "error", "duplicate_id") in found(doubled)
 
 
-def test_pairs_that_do_not_pair_are_told_with_their_files(msd: Make, change_json: Any) -> None:
+def test_pairs_that_do_not_pair_are_told_with_their_files(msd: Make, change_json: Any, change: Callable) -> None:
     folder = msd()
     shutil.move(folder / "labelsTr" / "b.nii.gz", folder / "labelsTr" / "z.nii.gz")
     change(folder / "labelsTr" / "z.nii.gz", lambda array: array[::-1])
@@ -120,7 +86,7 @@ def test_pairs_that_do_not_pair_are_told_with_their_files(msd: Make, change_json
     assert f"{folder}/labelsTr/b.nii.gz is missing" in findings[0].message
 
 
-def test_images_and_label_maps_alone_in_nnunets_layout_are_warnings(nnunet: Make) -> None:
+def test_images_and_label_maps_alone_in_nnunets_layout_are_warnings(nnunet: Make, found: Callable) -> None:
     folder = nnunet(numTraining=1)
     (folder / "labelsTr" / "a.nii.gz").unlink()
     for place in range(2):
@@ -135,7 +101,7 @@ def test_a_note_of_an_unknown_kind_is_passed_on(nnunet: Make) -> None:
     assert finding.severity == "note"
 
 
-def test_one_scan_under_two_names_is_an_error_between_patients(nnunet: Make) -> None:
+def test_one_scan_under_two_names_is_an_error_between_patients(nnunet: Make, only: Callable) -> None:
     folder = nnunet()
     for place in range(2):
         shutil.copy(folder / "imagesTr" / f"a_{place:04d}.nii.gz", folder / "imagesTr" / f"c_{place:04d}.nii.gz")
@@ -144,13 +110,13 @@ def test_one_scan_under_two_names_is_an_error_between_patients(nnunet: Make) -> 
     assert finding.message == "the images of a and c hold the same bytes"
 
 
-def test_one_scan_twice_of_one_patient_is_a_warning(nnunet: Make) -> None:
+def test_one_scan_twice_of_one_patient_is_a_warning(nnunet: Make, found: Callable) -> None:
     folder = nnunet(ids=("sub-1_ses-1", "sub-1_ses-2", "sub-2"))
     shutil.copy(folder / "imagesTr" / "sub-1_ses-1_0000.nii.gz", folder / "imagesTr" / "sub-1_ses-2_0000.nii.gz")
     assert found(open_dataset(folder)) == [("sub-1_ses-1", "warning", "equal_scans")]
 
 
-def test_a_test_image_that_also_trains_is_an_error(nnunet: Make) -> None:
+def test_a_test_image_that_also_trains_is_an_error(nnunet: Make, only: Callable) -> None:
     folder = nnunet()
     (folder / "imagesTs").mkdir()
     for place in range(2):
@@ -160,7 +126,7 @@ def test_a_test_image_that_also_trains_is_an_error(nnunet: Make) -> None:
     assert "the image and test image of a and new" in finding.message
 
 
-def test_equal_label_maps_are_a_warning_but_empty_ones_are_not(nnunet: Make) -> None:
+def test_equal_label_maps_are_a_warning_but_empty_ones_are_not(nnunet: Make, found: Callable, change: Callable) -> None:
     folder = nnunet()
     shutil.copy(folder / "labelsTr" / "a.nii.gz", folder / "labelsTr" / "b.nii.gz")
     assert found(open_dataset(folder)) == [("a", "warning", "equal_labels")]
@@ -191,7 +157,7 @@ def test_files_of_one_size_but_other_content_are_told_apart(nnunet: Make) -> Non
     assert len(equal) == 3
 
 
-def test_errors_come_first_and_refusal_tells_the_first_and_the_number_of_others(nnunet: Make) -> None:
+def test_errors_come_first_and_refusal_tells_the_first_and_the_number_of_others(nnunet: Make, change: Callable) -> None:
     folder = nnunet()
     change(folder / "labelsTr" / "a.nii.gz", np.zeros_like)
     for id in ("b", "c"):
@@ -208,7 +174,7 @@ def test_errors_come_first_and_refusal_tells_the_first_and_the_number_of_others(
     assert str(caught.value) == f"{first} (4 more errors; `neuraxis check` lists all.)"
 
 
-def test_warnings_alone_are_not_refused(nnunet: Make) -> None:
+def test_warnings_alone_are_not_refused(nnunet: Make, change: Callable) -> None:
     folder = nnunet()
     change(folder / "labelsTr" / "a.nii.gz", np.zeros_like)
     refuse_errors(check_dataset(open_dataset(folder)))
@@ -220,7 +186,9 @@ def test_labels_of_the_dataset_decide_what_is_unknown(nnunet: Make) -> None:
 
 
 @pytest.mark.data
-def test_the_real_hippocampus_has_no_faults_and_its_orphans_are_told(shared_data: Path, tmp_path: Path) -> None:
+def test_the_real_hippocampus_has_no_faults_and_its_orphans_are_told(
+    shared_data: Path, tmp_path: Path, found: Callable
+) -> None:
     assert found(open_dataset(shared_data / "hippocampus-msd")) == [
         ("", "note", "mixed_types"), ("", "note", "float_labels")
     ]  # fmt: skip

@@ -8,43 +8,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from neuraxis.dataset.checks.check import Finding, check_dataset
-from neuraxis.dataset.dataset import Dataset
+from neuraxis.dataset.checks.check import check_dataset
 from neuraxis.dataset.layouts.recognise import open_dataset
 
 Make = Callable[..., Path]
-
-
-def found(dataset: Dataset) -> list[tuple[str, str, str]]:
-    """Case, severity and code of every finding, with the checks that each has a message, an advice and one line."""
-    findings = check_dataset(dataset)
-    for finding in findings:
-        assert finding.message
-        assert not finding.message.endswith(".")
-        assert finding.advice.endswith((".", ")"))
-        assert "\n" not in str(finding)
-    return [(finding.case, finding.severity, finding.code) for finding in findings]
-
-
-def only(folder: Path) -> Finding:
-    findings = check_dataset(open_dataset(folder))
-    assert len(findings) == 1, [str(finding) for finding in findings]
-    return findings[0]
-
-
-def change(path: Path, alter: Callable[[np.ndarray], np.ndarray], affine: np.ndarray | None = None) -> None:
-    image = nib.load(path)
-    array = alter(np.asarray(image.dataobj))
-    nib.save(nib.Nifti1Image(array, image.affine if affine is None else affine), path)
-
-
-def put(value: float, dtype: str, count: int = 1) -> Callable[[np.ndarray], np.ndarray]:
-    def alter(array: np.ndarray) -> np.ndarray:
-        array = array.astype(dtype)
-        array.flat[-count:] = value
-        return array
-
-    return alter
 
 
 def same(array: np.ndarray) -> np.ndarray:
@@ -52,7 +19,9 @@ def same(array: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_nan_and_infinity_are_errors_with_their_number(nnunet: Make, value: float) -> None:
+def test_nan_and_infinity_are_errors_with_their_number(
+    nnunet: Make, value: float, only: Callable, change: Callable, put: Callable
+) -> None:
     folder = nnunet()
     change(folder / "imagesTr" / "b_0001.nii.gz", put(value, "f4", 3))
     finding = only(folder)
@@ -60,7 +29,7 @@ def test_nan_and_infinity_are_errors_with_their_number(nnunet: Make, value: floa
     assert finding.message == "'T1' holds 3 voxels of NaN or infinity"
 
 
-def test_a_constant_image_is_an_error(nnunet: Make) -> None:
+def test_a_constant_image_is_an_error(nnunet: Make, only: Callable, change: Callable) -> None:
     folder = nnunet()
     change(folder / "imagesTr" / "b_0000.nii.gz", lambda array: np.full_like(array, 7))
     finding = only(folder)
@@ -68,7 +37,7 @@ def test_a_constant_image_is_an_error(nnunet: Make) -> None:
     assert finding.message == "'FLAIR' is 7 everywhere"
 
 
-def test_numbers_without_a_name_are_errors_with_their_counts(nnunet: Make) -> None:
+def test_numbers_without_a_name_are_errors_with_their_counts(nnunet: Make, change: Callable, put: Callable) -> None:
     folder = nnunet()
     change(folder / "labelsTr" / "b.nii.gz", put(7, "u1", 3))
     change(folder / "labelsTr" / "c.nii.gz", put(-1, "i2", 1))
@@ -79,13 +48,13 @@ def test_numbers_without_a_name_are_errors_with_their_counts(nnunet: Make) -> No
     assert "-1 in 1 voxel;" in findings["c"].message
 
 
-def test_many_unknown_numbers_are_summed_up(nnunet: Make) -> None:
+def test_many_unknown_numbers_are_summed_up(nnunet: Make, only: Callable, change: Callable) -> None:
     folder = nnunet()
     change(folder / "labelsTr" / "b.nii.gz", lambda array: np.arange(array.size).reshape(array.shape).astype("i4"))
     assert "8 in 1 voxel, and 327 more; the labels" in only(folder).message
 
 
-def test_a_mask_of_0_and_255_is_answered_with_what_to_store(nnunet: Make) -> None:
+def test_a_mask_of_0_and_255_is_answered_with_what_to_store(nnunet: Make, change: Callable) -> None:
     folder = nnunet(labels={"background": 0, "lesion": 1})
     for id in ("a", "b", "c"):
         change(folder / "labelsTr" / f"{id}.nii.gz", lambda array: (array > 0).astype("u1") * 255)
@@ -96,7 +65,9 @@ def test_a_mask_of_0_and_255_is_answered_with_what_to_store(nnunet: Make) -> Non
 
 
 @pytest.mark.parametrize("value", [0.5, np.nan])
-def test_fractions_in_a_label_map_are_errors_with_examples(nnunet: Make, value: float) -> None:
+def test_fractions_in_a_label_map_are_errors_with_examples(
+    nnunet: Make, value: float, only: Callable, change: Callable, put: Callable
+) -> None:
     folder = nnunet()
     change(folder / "labelsTr" / "b.nii.gz", put(value, "f4", 2))
     finding = only(folder)
@@ -104,7 +75,7 @@ def test_fractions_in_a_label_map_are_errors_with_examples(nnunet: Make, value: 
     assert finding.message == f"the label map holds fractions or NaN in 2 voxels, such as {value:g}"
 
 
-def test_whole_numbers_stored_as_floats_are_noted(nnunet: Make) -> None:
+def test_whole_numbers_stored_as_floats_are_noted(nnunet: Make, only: Callable, change: Callable) -> None:
     folder = nnunet()
     change(folder / "labelsTr" / "b.nii.gz", lambda array: array.astype("f8"))
     note = only(folder)
@@ -112,7 +83,7 @@ def test_whole_numbers_stored_as_floats_are_noted(nnunet: Make) -> None:
     assert note.message == "1 case stores whole numbers of label maps as floats, such as b"
 
 
-def test_images_of_different_types_are_noted_with_their_numbers(nnunet: Make) -> None:
+def test_images_of_different_types_are_noted_with_their_numbers(nnunet: Make, only: Callable, change: Callable) -> None:
     folder = nnunet(channels=("FLAIR",))
     change(folder / "imagesTr" / "b_0000.nii.gz", lambda array: array.astype("f4"))
     note = only(folder)
@@ -120,13 +91,13 @@ def test_images_of_different_types_are_noted_with_their_numbers(nnunet: Make) ->
     assert note.message == "images are stored as different types: int16 (2), float32 (1)"
 
 
-def test_an_empty_label_map_is_a_warning(nnunet: Make) -> None:
+def test_an_empty_label_map_is_a_warning(nnunet: Make, found: Callable, change: Callable) -> None:
     folder = nnunet()
     change(folder / "labelsTr" / "b.nii.gz", np.zeros_like)
     assert found(open_dataset(folder)) == [("b", "warning", "empty_label")]
 
 
-def test_a_label_map_of_ignored_voxels_alone_is_empty(nnunet: Make) -> None:
+def test_a_label_map_of_ignored_voxels_alone_is_empty(nnunet: Make, found: Callable, change: Callable) -> None:
     folder = nnunet(labels={"background": 0, "one": 1, "two": 2, "ignore": 3})
     change(folder / "labelsTr" / "b.nii.gz", lambda array: np.where(array > 0, 3, 0).astype("u1"))
     assert found(open_dataset(folder)) == [("b", "warning", "empty_label")]
@@ -151,7 +122,7 @@ def shifted(distance: float) -> np.ndarray:
     ("file", "who"), [("labelsTr/b.nii.gz", "image and label map"), ("imagesTr/b_0001.nii.gz", "'T1' and 'FLAIR'")]
 )
 def test_images_and_label_maps_that_do_not_share_a_grid_are_errors_and_channels_are_noted(
-    nnunet: Make, file: str, who: str, alter: Any, affine: Any, code: str, words: str
+    nnunet: Make, file: str, who: str, alter: Any, affine: Any, code: str, words: str, only: Callable, change: Callable
 ) -> None:
     folder = nnunet()
     change(folder / file, alter, affine)
@@ -162,7 +133,7 @@ def test_images_and_label_maps_that_do_not_share_a_grid_are_errors_and_channels_
     assert words in finding.message
 
 
-def test_the_channel_on_the_label_maps_grid_is_the_reference(nnunet: Make) -> None:
+def test_the_channel_on_the_label_maps_grid_is_the_reference(nnunet: Make, only: Callable, change: Callable) -> None:
     folder = nnunet()
     change(folder / "imagesTr" / "b_0000.nii.gz", lambda array: array[:, :-1])
     finding = only(folder)
@@ -171,7 +142,7 @@ def test_the_channel_on_the_label_maps_grid_is_the_reference(nnunet: Make) -> No
     assert "all onto that of 'T1'" in finding.advice
 
 
-def test_a_grid_less_than_half_a_voxel_off_is_a_warning(nnunet: Make) -> None:
+def test_a_grid_less_than_half_a_voxel_off_is_a_warning(nnunet: Make, only: Callable, change: Callable) -> None:
     folder = nnunet()
     change(folder / "labelsTr" / "b.nii.gz", same, shifted(0.3))
     finding = only(folder)
@@ -179,7 +150,7 @@ def test_a_grid_less_than_half_a_voxel_off_is_a_warning(nnunet: Make) -> None:
     assert "corners up to 0.3 mm apart" in finding.message
 
 
-def test_4d_where_3d_is_meant_is_an_error_for_images_and_label_maps(nnunet: Make) -> None:
+def test_4d_where_3d_is_meant_is_an_error_for_images_and_label_maps(nnunet: Make, change: Callable) -> None:
     folder = nnunet()
     change(folder / "imagesTr" / "a_0000.nii.gz", lambda array: np.stack([array, array + 1], axis=-1))
     change(folder / "labelsTr" / "b.nii.gz", lambda array: np.stack([array, array], axis=-1))
@@ -189,14 +160,14 @@ def test_4d_where_3d_is_meant_is_an_error_for_images_and_label_maps(nnunet: Make
     assert "'FLAIR' (a_0000.nii.gz) is 4D with 2 volumes where 3D is needed" in findings[0].message
 
 
-def test_too_few_and_too_many_volumes_of_a_4d_scan_are_told(msd: Make) -> None:
+def test_too_few_and_too_many_volumes_of_a_4d_scan_are_told(msd: Make, found: Callable, change: Callable) -> None:
     folder = msd(modality=("FLAIR", "T1"))
     change(folder / "imagesTr" / "a.nii.gz", lambda array: array[..., 0])
     change(folder / "imagesTr" / "b.nii.gz", lambda array: np.concatenate([array, array[..., :1] + 1], axis=-1))
     assert found(open_dataset(folder)) == [("a", "error", "channel_missing"), ("b", "warning", "channel_count")]
 
 
-def test_a_file_that_cannot_be_read_is_an_error_with_the_readers_words(nnunet: Make) -> None:
+def test_a_file_that_cannot_be_read_is_an_error_with_the_readers_words(nnunet: Make, only: Callable) -> None:
     folder = nnunet()
     path = folder / "imagesTr" / "b_0000.nii.gz"
     path.write_bytes(path.read_bytes()[:150])
@@ -206,7 +177,7 @@ def test_a_file_that_cannot_be_read_is_an_error_with_the_readers_words(nnunet: M
     assert finding.advice == "Fetch or export it again."
 
 
-def test_a_sheared_scan_is_a_warning_with_its_angle(nnunet: Make) -> None:
+def test_a_sheared_scan_is_a_warning_with_its_angle(nnunet: Make, only: Callable, change: Callable) -> None:
     folder = nnunet()
     affine = np.eye(4)
     affine[1, 2] = np.tan(np.radians(18.5))
@@ -217,7 +188,7 @@ def test_a_sheared_scan_is_a_warning_with_its_angle(nnunet: Make) -> None:
     assert "18.5 degrees from a right angle" in finding.message
 
 
-def test_an_oblique_scan_is_noted_with_its_angle(nnunet: Make) -> None:
+def test_an_oblique_scan_is_noted_with_its_angle(nnunet: Make, only: Callable, change: Callable) -> None:
     folder = nnunet()
     angle = np.radians(30)
     affine = np.eye(4)
@@ -230,7 +201,7 @@ def test_an_oblique_scan_is_noted_with_its_angle(nnunet: Make) -> None:
 
 
 @pytest.mark.parametrize("size", [0.01, 25.0])
-def test_an_extreme_spacing_is_a_warning(nnunet: Make, size: float) -> None:
+def test_an_extreme_spacing_is_a_warning(nnunet: Make, size: float, found: Callable, change: Callable) -> None:
     folder = nnunet()
     for file in ("imagesTr/b_0000", "imagesTr/b_0001", "labelsTr/b"):
         change(folder / f"{file}.nii.gz", same, np.diag([1.0, 1.0, size, 1.0]))
@@ -238,7 +209,7 @@ def test_an_extreme_spacing_is_a_warning(nnunet: Make, size: float) -> None:
     assert found(open_dataset(folder)) == [("b", "warning", "spacing_extreme"), *thick]
 
 
-def test_a_header_without_orientation_is_a_warning(nnunet: Make) -> None:
+def test_a_header_without_orientation_is_a_warning(nnunet: Make, found: Callable) -> None:
     folder = nnunet()
     for file in ("imagesTr/b_0000", "imagesTr/b_0001", "labelsTr/b"):
         path = folder / f"{file}.nii.gz"
