@@ -39,11 +39,31 @@ def test_an_error_exits_with_3_and_stands_in_the_json(toy: Path, capsys) -> None
     assert first["advice"]
 
 
+def test_a_scan_that_two_datasets_hold_forbids_one_training(toy: Path, tmp_path: Path, capsys) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(toy, other)
+    assert main.run(["check", str(toy), str(other)]) == 3
+    shown = capsys.readouterr().out
+    assert "Fit for training." in shown
+    assert "toy+other: 12 labelled cases together" in shown
+    assert "  error    other_sub-0: the images of other_sub-0 and toy_sub-0 hold the same bytes." in shown
+    assert shown.rstrip().endswith("Not fit for one training.")
+    assert main.run(["check", str(toy), str(other), "--json"]) == 3
+    assert [part["dataset"] for part in json.loads(capsys.readouterr().out)] == ["toy", "other", "toy+other"]
+
+
 def test_several_datasets_must_fit_together(toy: Path, tmp_path: Path, capsys) -> None:
     other = tmp_path / "other"
     shutil.copytree(toy, other)
+    rng = np.random.default_rng(3)
+    for path in sorted(other.rglob("*.nii.gz")):
+        volume = nifti.read(path)
+        drawn = rng.permutation(volume.array.ravel()).reshape(volume.array.shape)
+        nifti.write(path, volume.with_array(drawn))
     assert main.run(["check", str(toy), str(other)]) == 0
-    assert "other: 6 labelled cases" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "other: 6 labelled cases" in shown
+    assert shown.rstrip().endswith("0 errors, 0 warnings. Fit for one training.")
     description = json.loads((other / "dataset.json").read_text())
     description["labels"] = {"background": 0, "lesion": 2, "cord": 1}
     (other / "dataset.json").write_text(json.dumps(description))

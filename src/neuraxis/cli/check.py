@@ -12,9 +12,10 @@ from cyclopts import Parameter
 from neuraxis.cli.display import display
 from neuraxis.cli.options import SHOWN, UNDECIDED, DecidedData, Output
 from neuraxis.cli.printing import show, show_json
-from neuraxis.errors import UsageError
+from neuraxis.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from neuraxis.dataset.checks.check import Survey
     from neuraxis.dataset.checks.finding import Finding
     from neuraxis.dataset.checks.repair import Repair, RepairOptions
     from neuraxis.dataset.dataset import Dataset
@@ -54,8 +55,9 @@ def check(
 
     Geometry, values, labels, missing files, and one scan under two names.
     Exits with 0 where nothing forbids a training (warnings and notes do not),
-    with 3 where something does. With --fix the copy is checked; originals
-    stay as they are.
+    with 3 where something does. Several datasets are also compared with each
+    other: a scan that two of them hold is an error, since it would train and
+    be tested. With --fix the copy is checked; originals stay as they are.
 
     For example:
 
@@ -112,8 +114,7 @@ def _check_scans(scans: Sequence[Path], choices: CheckChoices, repair: RepairOpt
 
 
 def _check_datasets(datasets: Sequence[Path], data: DecidedData, choices: CheckChoices, output: Output) -> int:
-    from neuraxis.dataset.checks.check import check_dataset
-    from neuraxis.dataset.dataset import merge
+    from neuraxis.dataset.checks.check import survey_dataset
     from neuraxis.pipelines.runs.data import labels_in, open_all
     from neuraxis.recipe.wishes import read_wishes
 
@@ -130,14 +131,30 @@ def _check_datasets(datasets: Sequence[Path], data: DecidedData, choices: CheckC
             repairs = repair_dataset(opened[0], repair, choices.into, progress)
             place = choices.into if opened[0].root.is_dir() else choices.into / opened[0].root.name
             opened = [open_all(data.places([place]), labels)]
-        found = [(dataset, check_dataset(dataset, progress)) for dataset in opened]
+        surveys = [survey_dataset(dataset, progress) for dataset in opened]
+        found = [(survey.dataset, survey.findings()) for survey in surveys]
+        between, mismatch = _between(surveys)
     if output.json:
-        show_json([{**_content(dataset, findings), "repairs": repairs} for dataset, findings in found])
+        show_json([{**_content(dataset, findings), "repairs": repairs} for dataset, findings in found + between])
     else:
         lines = ["\n".join(told)] if (told := _told_repairs(repairs, choices)) else []
-        show("\n\n".join(lines + [_describe(dataset, findings) for dataset, findings in found]))
-    merge(opened)
-    return REFUSED if any(_count(findings, "error") for _, findings in found) else 0
+        lines += [_describe(dataset, findings) for dataset, findings in found]
+        show("\n\n".join(lines + [_describe_together(*joined) for joined in between]))
+    if mismatch is not None:
+        raise mismatch
+    return REFUSED if any(_count(findings, "error") for _, findings in found + between) else 0
+
+
+def _between(surveys: Sequence[Survey]) -> tuple[list[tuple[Dataset, tuple[Finding, ...]]], DataError | None]:
+    """Return several datasets as one, with what two of them hold in common; or why they cannot be joined."""
+    from neuraxis.dataset.checks.check import check_between
+
+    if len(surveys) < 2:
+        return [], None
+    try:
+        return [check_between(surveys)], None
+    except DataError as error:
+        return [], error
 
 
 def _told_repairs(repairs: Sequence[Repair], choices: CheckChoices) -> list[str]:
@@ -176,6 +193,15 @@ def _describe(dataset: Dataset, findings: tuple[Finding, ...]) -> str:
     verdict = verdict if dataset.cases else "No case has labels to train with."
     lines.append(f"{errors} errors, {warnings} warnings. {verdict}")
     return "\n".join(lines)
+
+
+def _describe_together(joined: Dataset, findings: tuple[Finding, ...]) -> str:
+    """Return what is wrong with several datasets in one training, besides what is wrong with each."""
+    lines = [f"{joined.name}: {len(joined.cases)} labelled cases together"]
+    lines += [f"  {finding.severity:<8} {finding}" for finding in findings]
+    errors, warnings = _count(findings, "error"), _count(findings, "warning")
+    verdict = "Not fit for one training." if errors else "Fit for one training."
+    return "\n".join([*lines, f"{errors} errors, {warnings} warnings. {verdict}"])
 
 
 def _describe_scan(scan: CheckedScan) -> list[str]:

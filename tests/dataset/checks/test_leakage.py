@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from neuraxis.dataset.case import Case
-from neuraxis.dataset.checks.check import check_dataset
+from neuraxis.dataset.checks.check import check_between, check_dataset, survey_dataset
 from neuraxis.dataset.checks.finding import Finding
 from neuraxis.dataset.checks.leakage import allowed, judge, leaks_among
 from neuraxis.dataset.dataset import Dataset
@@ -109,3 +110,57 @@ def test_two_visits_of_one_patient_are_no_copies(tmp_path: Path) -> None:
     assert leaks(dataset) == []
     strangers = replace(dataset, cases=tuple(replace(case, subject=case.id, session="") for case in dataset.cases))
     assert {finding.severity for finding in leaks(strangers)} == {"error"}
+
+
+def other_scans(nnunet: Make, name: str, seed: int) -> Path:
+    """A dataset whose scans are in no other: those of `nnunet` are the same each time."""
+    folder = nnunet(name, channels=("FLAIR",))
+    rng = np.random.default_rng(seed)
+    for path in sorted(folder.rglob("*.nii.gz")):
+        array = np.asarray(nib.load(path).dataobj)
+        drawn = rng.integers(1, 1000, array.shape) if "images" in path.parent.name else rng.integers(0, 3, array.shape)
+        nib.save(nib.Nifti1Image(drawn.astype(array.dtype), np.eye(4)), path)
+    return folder
+
+
+def between(*folders: Path) -> tuple[Finding, ...]:
+    return check_between([survey_dataset(open_dataset(folder)) for folder in folders])[1]
+
+
+def test_datasets_with_scans_of_their_own_have_nothing_between_them(nnunet: Make) -> None:
+    assert between(other_scans(nnunet, "one", 1), other_scans(nnunet, "two", 2)) == ()
+
+
+def test_a_changed_copy_in_another_dataset_is_an_error_that_names_both(nnunet: Make) -> None:
+    one, two = other_scans(nnunet, "one", 1), other_scans(nnunet, "two", 2)
+    image = nib.load(one / "imagesTr" / "a_0000.nii.gz")
+    array = np.asarray(image.dataobj)[::-1].astype(np.float32) * 2
+    nib.save(nib.Nifti1Image(array, np.eye(4)), two / "imagesTr" / "c_0000.nii.gz")
+    (found,) = between(one, two)
+    assert (found.code, found.severity, found.cases) == ("copied_scan", "error", ("one_a", "two_c"))
+    assert found.message == "'FLAIR' of one_a and two_c show one scan, mirrored along x (correlation 1.000)"
+    assert "--allow-leak" in found.advice
+
+
+def test_the_same_files_in_two_datasets_are_told_once(nnunet: Make) -> None:
+    one, two = other_scans(nnunet, "one", 1), other_scans(nnunet, "two", 2)
+    shutil.copy(one / "imagesTr" / "b_0000.nii.gz", two / "imagesTr" / "a_0000.nii.gz")
+    (found,) = between(one, two)
+    assert (found.code, found.severity, found.cases) == ("equal_scans", "error", ("one_b", "two_a"))
+
+
+def test_what_is_wrong_within_one_dataset_is_not_repeated_between_them(nnunet: Make) -> None:
+    one, two = other_scans(nnunet, "one", 1), other_scans(nnunet, "two", 2)
+    copy_scan(two, "a", "c")
+    shutil.copy(one / "imagesTr" / "a_0000.nii.gz", one / "imagesTr" / "b_0000.nii.gz")
+    assert [len(leaks(open_dataset(two)))] == [1]
+    assert between(one, two) == ()
+
+
+def test_a_test_image_that_another_dataset_trains_with_is_an_error(nnunet: Make) -> None:
+    one, two = other_scans(nnunet, "one", 1), other_scans(nnunet, "two", 2)
+    (two / "imagesTs").mkdir(exist_ok=True)
+    image = nib.load(one / "imagesTr" / "a_0000.nii.gz")
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj) * 3, np.eye(4)), two / "imagesTs" / "new_0000.nii.gz")
+    (found,) = between(one, two)
+    assert (found.severity, found.cases) == ("error", ("one_a", "two_new"))

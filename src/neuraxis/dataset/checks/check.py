@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -15,13 +15,13 @@ from neuraxis.dataset.checks.finding import RANK, Finding, Severity
 from neuraxis.dataset.checks.leakage import copied_scans, shared_patients
 from neuraxis.dataset.checks.sketch import Sketch
 from neuraxis.dataset.checks.traits import Traits, note_traits
-from neuraxis.dataset.dataset import Dataset
+from neuraxis.dataset.dataset import Dataset, merge
 from neuraxis.dataset.layouts import layout
 from neuraxis.errors import DataError
 from neuraxis.progress import Progress, Silent
 from neuraxis.workers import map_in_order
 
-__all__ = ["Finding", "check_dataset", "check_whole", "in_order", "refuse_errors"]
+__all__ = ["Finding", "check_between", "check_dataset", "check_whole", "in_order", "refuse_errors", "survey_dataset"]
 
 Seen = TypeVar("Seen")
 # What the words in a layout's note mean: code, severity and advice.
@@ -42,11 +42,39 @@ def check_dataset(dataset: Dataset, progress: Progress | None = None) -> tuple[F
 
     `fingerprint.examine` does the same and returns the fingerprint as well, from one reading.
     """
+    return survey_dataset(dataset, progress).findings()
+
+
+def survey_dataset(dataset: Dataset, progress: Progress | None = None) -> Survey:
+    """Read every case and return what is remembered of them."""
     survey = Survey(dataset)
     with (progress or Silent()).stage("check", len(dataset.cases) + len(dataset.unlabelled)) as stage:
         for seen in survey.each(partial(examine_case, labels=dataset.labels), lambda seen: seen):
             stage.advance(note=seen.case.id)
-    return survey.findings()
+    return survey
+
+
+def check_between(surveys: Sequence[Survey]) -> tuple[Dataset, tuple[Finding, ...]]:
+    """Join datasets that were surveyed, and return with them the scans that two of them hold, errors first.
+
+    What is found within one of them is not repeated.
+
+    Raises:
+        DataError: they do not fit together (see `merge`).
+    """
+    joined = merge(survey.dataset for survey in surveys)
+    seen_of: dict[str, tuple[int, Mapping[str, Sketch | None]]] = {}
+    counts: dict[str, Mapping[int, int]] = {}
+    for number, survey in enumerate(surveys):
+        alone = survey.dataset
+        for case, sketches in zip((*alone.cases, *alone.unlabelled), survey.sketches, strict=True):
+            seen_of[f"{alone.name}_{case.id}"] = number, sketches
+        counts |= {f"{alone.name}_{id}": held for id, held in survey.counts.items()}
+    seen = [seen_of[case.id] for case in (*joined.cases, *joined.unlabelled)]
+    equal = [found for found in equal_files(joined, counts) if len({seen_of[id][0] for id in found.cases}) > 1]
+    known = {finding.cases for finding in equal if finding.code == "equal_scans"}
+    copies = copied_scans(joined, [sketches for _, sketches in seen], known, [number for number, _ in seen])
+    return joined, in_order([*equal, *copies])
 
 
 class Survey:
@@ -54,13 +82,18 @@ class Survey:
 
     Args:
         dataset: whose cases are examined, the labelled ones first.
+
+    Attributes:
+        dataset: the same.
+        counts: case id to label number to voxels, of the labelled cases.
+        sketches: of every channel of each case, in the order of the cases.
     """
 
     def __init__(self, dataset: Dataset) -> None:
-        self._dataset = dataset
+        self.dataset = dataset
+        self.counts: dict[str, Mapping[int, int]] = {}
+        self.sketches: list[Mapping[str, Sketch | None]] = []
         self._findings: list[Finding] = []
-        self._counts: dict[str, Mapping[int, int]] = {}
-        self._sketches: list[Mapping[str, Sketch | None]] = []
         self._traits: dict[str, Traits] = {}
         self._every = (*dataset.cases, *dataset.unlabelled)
 
@@ -79,18 +112,18 @@ class Survey:
         traits: Traits,
     ) -> None:
         """Remember what was seen of the next case: of the labelled ones in their order, then of the unlabelled."""
-        place, labelled = len(self._sketches), len(self._dataset.cases)
+        place, labelled = len(self.sketches), len(self.dataset.cases)
         self._traits[self._every[place].id] = traits
         self._findings += findings if place < labelled else map(_of_unlabelled, findings)
-        self._sketches.append(sketches)
+        self.sketches.append(sketches)
         if place < labelled:
-            self._counts[self._dataset.cases[place].id] = counts
+            self.counts[self.dataset.cases[place].id] = counts
 
     def findings(self) -> tuple[Finding, ...]:
         """Return everything that was found, and what is seen only in all cases together; errors first."""
-        whole = list(check_whole(self._dataset, self._counts))
+        whole = list(check_whole(self.dataset, self.counts))
         equal = {finding.cases for finding in whole if finding.code == "equal_scans"}
-        copies = copied_scans(self._dataset, self._sketches, equal)
+        copies = copied_scans(self.dataset, self.sketches, equal)
         return in_order([*self._findings, *whole, *copies, *note_traits(self._traits)])
 
 

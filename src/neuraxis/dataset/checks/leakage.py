@@ -100,7 +100,10 @@ def shared_patients(dataset: Dataset) -> Iterator[Finding]:
 
 
 def copied_scans(
-    dataset: Dataset, sketches: Sequence[Mapping[str, Sketch | None]], known: AbstractSet[tuple[str, ...]] = frozenset()
+    dataset: Dataset,
+    sketches: Sequence[Mapping[str, Sketch | None]],
+    known: AbstractSet[tuple[str, ...]] = frozenset(),
+    groups: Sequence[object] | None = None,
 ) -> Iterator[Finding]:
     """Yield pairs of cases that show one scan: other files, scaled, mirrored, shifted, cropped or a little noisy.
 
@@ -108,8 +111,10 @@ def copied_scans(
         dataset: whose images are read again where they are suspected.
         sketches: of every channel that could be read, for each labelled and then each unlabelled case.
         known: pairs of ids that were found already.
+        groups: what each of these cases belongs to; cases of one group are not compared. None compares all.
     """
     cases = (*dataset.cases, *dataset.unlabelled)
+    group_of = range(len(cases)) if groups is None else groups
     scans = [(place, channel) for place, found in enumerate(sketches) for channel in found]
     found = {}
 
@@ -118,7 +123,8 @@ def copied_scans(
         file = cases[place].images[channel]
         return file.pick(file.read())
 
-    for copy in find_copies([sketches[place][channel] for place, channel in scans], [at for at, _ in scans], read):
+    seen = [sketches[place][channel] for place, channel in scans]
+    for copy in find_copies(seen, [group_of[place] for place, _ in scans], read):
         (one, channel), (other, other_channel) = scans[copy.first], scans[copy.second]
         first, second = cases[one], cases[other]
         if (first.id, second.id) in known or (second.id, first.id) in known or (first.id, second.id) in found:
