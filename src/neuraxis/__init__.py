@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from neuraxis.pipelines.choice.choose import ChooseOptions
     from neuraxis.pipelines.choice.choose import choose_among as choose
     from neuraxis.pipelines.comparison.compare import CompareOptions, compare
+    from neuraxis.pipelines.comparison.learning_curve import CurveOptions, learning_curve
     from neuraxis.pipelines.comparison.shift import ShiftOptions, domain_shift
     from neuraxis.pipelines.demo import run_demo
     from neuraxis.pipelines.doctor import examine_machine
@@ -76,6 +77,7 @@ else:
         **dict.fromkeys(("TransferOptions", "transfer"), "neuraxis.pipelines.transfer.transfer"),
         **dict.fromkeys(("ConvertOptions", "convert"), "neuraxis.pipelines.forms.convert"),
         "choose": "neuraxis.pipelines.choice.choose:choose_among",
+        **dict.fromkeys(("CurveOptions", "learning_curve"), "neuraxis.pipelines.comparison.learning_curve"),
         **dict.fromkeys(("ShiftOptions", "domain_shift"), "neuraxis.pipelines.comparison.shift"),
         "evaluate": "neuraxis.pipelines.evaluate:evaluate_folders",
         "examine_machine": "neuraxis.pipelines.doctor",
@@ -140,6 +142,7 @@ __all__ = [
     "ChooseOptions",
     "CompareOptions",
     "ConvertOptions",
+    "CurveOptions",
     "DataError",
     "Dataset",
     "FetchedDataset",
@@ -184,6 +187,7 @@ __all__ = [
     "fit",
     "import_bundle",
     "inspect",
+    "learning_curve",
     "list_bundles",
     "list_choices",
     "list_runs",

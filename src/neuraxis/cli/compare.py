@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from neuraxis.cli.display import display
 from neuraxis.cli.evaluate import USUAL, Scoring, evaluate_options
+from neuraxis.cli.learning_curve import show_learning_curve
 from neuraxis.cli.options import SHOWN, Output, Overwrite
 from neuraxis.cli.printing import columns, number, show, show_json
 from neuraxis.cli.scores import chief_metrics
@@ -43,6 +44,14 @@ class Asked:
     ] = ()
     common: Annotated[
         bool, Parameter(help="Leave out, and list, the cases that not every entry has.", show_default=False)
+    ] = False
+    learning_curve: Annotated[
+        bool,
+        Parameter(
+            help="Entries are runs on more and more cases: show their scores against the number of training cases.",
+            negative="",
+            show_default=False,
+        ),
     ] = False
     shift: Annotated[
         tuple[Path, ...],
@@ -91,6 +100,9 @@ def compare(
     (it predicts the cases), or a folder of label maps. All must have the same
     cases; none is ever left out silently.
 
+    With --learning-curve runs are laid along the number of cases that trained
+    them: would more data help?
+
     With --shift it is told how far sites, scanners or channels are apart, in
     their intensities and in the features of a model.
 
@@ -98,6 +110,7 @@ def compare(
 
         neuraxis compare a=runs/a b=runs/b --into a-or-b/
         neuraxis compare ours=model.nxb nnunet=theirs/ boxed=sam/ --oracle boxed --references ms-brain/ --into all/
+        neuraxis compare --learning-curve runs/quarter runs/half runs/all --into enough/
         neuraxis compare --shift site-a/ site-b/ --model model.nxb --into shift/
 
     Args:
@@ -108,6 +121,9 @@ def compare(
         overwrite: whether existing ones are replaced.
         output: how it is shown.
     """
+    if asked.learning_curve:
+        _refuse_beside_curve(asked, scoring)
+        return show_learning_curve(entries, into, (asked.common, overwrite, output))
     if asked.shift:
         return _show_shift(entries, asked, into, (evaluate_options(scoring), overwrite, output))
     _refuse_lonely(asked)
@@ -124,6 +140,15 @@ def compare(
         if into is not None:
             show(f"\nreport  {into / REPORT}")
     return 0
+
+
+def _refuse_beside_curve(asked: Asked, scoring: Scoring) -> None:
+    """Refuse options that mean nothing with --learning-curve, which takes the scores that runs have."""
+    given = {"--references": asked.references is not None, "--oracle": bool(asked.oracle), "--shift": bool(asked.shift)}
+    given["--metrics and the rules of scoring"] = scoring != USUAL
+    named = next((name for name, is_given in given.items() if is_given), None)
+    if named:
+        raise UsageError(f"{named}: --learning-curve takes the scores that the runs have. Leave it out.")
 
 
 def _refuse_lonely(asked: Asked) -> None:

@@ -57,7 +57,8 @@ def read_probabilities(case: str, path: Path, grid: Grid) -> np.ndarray:
             f"{case}: {path.name} holds values from {low:.3g} to {high:.3g}. Needed are probabilities from 0 to 1; "
             "are these logits?"
         )
-    return np.clip(array, 0, 1)
+    kept: np.ndarray = np.clip(array, 0, 1)
+    return kept
 
 
 def structure_reliability(
