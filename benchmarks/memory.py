@@ -39,6 +39,18 @@ ROWS: dict[str, tuple[str, tuple[int, int, int], int, int, int]] = {
     "segformer3d 3D": ("segformer3d", (96, 96, 96), 2, 1, 2),
     "segformer3d-moe 3D": ("segformer3d-moe", (96, 96, 96), 2, 1, 2),
     "segformer3d 2D": ("segformer3d", (256, 256, 1), 12, 1, 2),
+    "attention-unet 3D": ("attention-unet", (64, 64, 64), 2, 1, 2),
+    "deeplab 3D": ("deeplab", (64, 64, 64), 2, 1, 2),
+    "flexible-unet 2D": ("flexible-unet", (256, 256, 1), 12, 1, 2),
+    "multires-unet 3D": ("multires-unet", (64, 64, 64), 2, 1, 2),
+    "unet3plus 3D": ("unet3plus", (48, 48, 48), 2, 1, 2),
+    "unetr 3D": ("unetr", (64, 64, 64), 2, 1, 2),
+    "transunet 3D": ("transunet", (64, 64, 64), 2, 1, 2),
+    "transunet 2D": ("transunet", (256, 256, 1), 12, 1, 2),
+    "swin-unetr 3D": ("swin-unetr", (64, 64, 64), 2, 1, 2),
+    "swin-unet 2D": ("swin-unet", (256, 256, 1), 12, 1, 2),
+    "mednext 3D": ("mednext", (64, 64, 64), 2, 1, 2),
+    "efficientnet-unet 2D": ("efficientnet-unet", (256, 256, 1), 12, 1, 2),
 }
 
 

@@ -57,6 +57,36 @@ NETWORKS = Catalog(
             "SegFormer3D with mixtures of experts, 3D and 2D",
             "train",
         ),
+        "unetr": Entry(
+            "neuraxis.networks.unetr:UNETR",
+            "vision transformer that reads the image, decoder of convolutions, 3D and 2D",
+            "train",
+        ),
+        "transunet": Entry(
+            "neuraxis.networks.transunet:TransUNet",
+            "residual-encoder U-Net with a vision transformer at its coarsest stage, 2D and 3D",
+            "train",
+        ),
+        "swin-unetr": Entry(
+            "neuraxis.networks.swin_unetr:SwinUNETR",
+            "transformer of shifted windows, decoder of convolutions, 3D and 2D",
+            "train",
+        ),
+        "swin-unet": Entry(
+            "neuraxis.networks.swin_unet:SwinUNet",
+            "U-Net of shifted windows without convolutions, 2D and 3D",
+            "train",
+        ),
+        "mednext": Entry(
+            "neuraxis.networks.mednext:MedNeXt",
+            "U-Net of depth-wise convolutions, sizes S, B, M and L, 3D and 2D, of MONAI",
+            "train",
+        ),
+        "efficientnet-unet": Entry(
+            "neuraxis.networks.efficientnet_unet:EfficientNetUNet",
+            "U-Net with an EfficientNet encoder, B0 to B7, 2D and 3D",
+            "train",
+        ),
     },
 )
 OPTIONS = Catalog(
@@ -75,6 +105,14 @@ OPTIONS = Catalog(
         "segformer3d": Entry("neuraxis.networks.transformer_options:SegFormer3DOptions", "options of SegFormer3D"),
         "segformer3d-moe": Entry(
             "neuraxis.networks.transformer_options:SegFormer3DMoEOptions", "options of SegFormer3D with experts"
+        ),
+        "unetr": Entry("neuraxis.networks.vit_options:UNETROptions", "options of UNETR"),
+        "transunet": Entry("neuraxis.networks.vit_options:TransUNetOptions", "options of TransUNet"),
+        "swin-unetr": Entry("neuraxis.networks.swin_options:SwinUNETROptions", "options of Swin UNETR"),
+        "swin-unet": Entry("neuraxis.networks.swin_options:SwinUNetOptions", "options of Swin-Unet"),
+        "mednext": Entry("neuraxis.networks.depthwise_options:MedNeXtOptions", "options of MedNeXt"),
+        "efficientnet-unet": Entry(
+            "neuraxis.networks.depthwise_options:EfficientNetUNetOptions", "options of the EfficientNet U-Net"
         ),
     },
     group="network_options",
@@ -95,6 +133,14 @@ LAYERS = Catalog(
         "segformer3d": Entry("neuraxis.networks.transformer_layers:segformer3d_layers", "layers of SegFormer3D"),
         "segformer3d-moe": Entry(
             "neuraxis.networks.transformer_layers:segformer3d_moe_layers", "layers of SegFormer3D with experts"
+        ),
+        "unetr": Entry("neuraxis.networks.vit_layers:unetr_layers", "layers of UNETR"),
+        "transunet": Entry("neuraxis.networks.vit_layers:transunet_layers", "layers of TransUNet"),
+        "swin-unetr": Entry("neuraxis.networks.swin_layers:swin_unetr_layers", "layers of Swin UNETR"),
+        "swin-unet": Entry("neuraxis.networks.swin_layers:swin_unet_layers", "layers of Swin-Unet"),
+        "mednext": Entry("neuraxis.networks.depthwise_layers:mednext_layers", "layers of MedNeXt"),
+        "efficientnet-unet": Entry(
+            "neuraxis.networks.depthwise_layers:efficientnet_unet_layers", "layers of the EfficientNet U-Net"
         ),
     },
     group="network_layers",

@@ -15,7 +15,7 @@ KERNEL_2D, KERNEL_3D = 9, 3
 RESIDUAL_BLOCKS = (1, 3, 4, 6)  # a stage of the encoder, from fine to coarse; deeper ones have as many as the last
 
 
-class _Stages(BaseModel):
+class Stages(BaseModel):
     """What every encoder-decoder network is asked: width, kernel and stride of each stage."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,7 +59,7 @@ class _Stages(BaseModel):
         return cls(features=features, kernels=topology.kernels, strides=topology.strides, flat_axis=flat_axis)
 
 
-class UNetOptions(_Stages):
+class UNetOptions(Stages):
     """The plain U-Net, layer for layer nnU-Net's standard architecture.
 
     Attributes:
@@ -91,7 +91,7 @@ class AttentionUNetOptions(UNetOptions):
     """
 
 
-class ResidualUNetOptions(_Stages):
+class ResidualUNetOptions(Stages):
     """The residual-encoder U-Net, layer for layer nnU-Net's ResEnc presets.
 
     Attributes:
@@ -119,7 +119,7 @@ class ResidualUNetOptions(_Stages):
         return self
 
 
-class ClassicUNetOptions(_Stages):
+class ClassicUNetOptions(Stages):
     """The classic U-Net: two convolutions a stage, max pooling, up-convolution.
 
     Attributes:
@@ -178,7 +178,7 @@ class FlexibleUNetOptions(ClassicUNetOptions):
         return cls(features=features, kernels=tuple(flat), strides=topology.strides, flat_axis=flat_axis)
 
 
-class MultiResUNetOptions(_Stages):
+class MultiResUNetOptions(Stages):
     """MultiResUNet: three convolutions one after another in place of kernels of several sizes.
 
     Attributes:
@@ -198,7 +198,7 @@ class MultiResUNetOptions(_Stages):
         return one, two, three
 
 
-class UNet3PlusOptions(_Stages):
+class UNet3PlusOptions(Stages):
     """U-Net 3+: every stage of the decoder sees all stages of the encoder.
 
     Attributes:
@@ -219,7 +219,7 @@ class UNet3PlusOptions(_Stages):
         return cls(features=features, kernels=kernels, strides=strides, flat_axis=flat_axis, skip_width=base)
 
 
-class DeepLabOptions(_Stages):
+class DeepLabOptions(Stages):
     """DeepLabV3+: a residual encoder and a pyramid of dilated convolutions.
 
     Attributes:
@@ -254,7 +254,7 @@ class DeepLabOptions(_Stages):
         )
 
 
-class MonaiUNetOptions(_Stages):
+class MonaiUNetOptions(Stages):
     """The U-Net of MONAI: residual units, strided convolutions in place of pooling.
 
     Attributes:

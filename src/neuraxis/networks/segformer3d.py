@@ -15,7 +15,6 @@ Xie et al. 2021, SegFormer, NeurIPS.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 from typing import Any
 
 import torch
@@ -26,9 +25,11 @@ from neuraxis.networks.blocks import without_axis
 from neuraxis.networks.encoder_decoder import check_sides
 from neuraxis.networks.tokens import (
     Attention,
+    Block,
     PointLinear,
     along,
     depthwise,
+    initialise,
     interpolate,
     linear_matrix,
     to_image,
@@ -112,20 +113,6 @@ class Stage(nn.Module):
         return self.last_norm(tokens)
 
 
-class Block(nn.Module):
-    """Attention, then a feed-forward layer; each takes its input normed and adds to it."""
-
-    def __init__(self, width: int, attention: nn.Module, feed_forward: nn.Module) -> None:
-        super().__init__()
-        self.attention_norm, self.attention = nn.LayerNorm(width), attention
-        self.feed_norm, self.feed_forward = nn.LayerNorm(width), feed_forward
-
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Return tokens (B, ..., F)."""
-        tokens = tokens + self.attention(self.attention_norm(tokens))
-        return tokens + self.feed_forward(self.feed_norm(tokens))
-
-
 class MixFeedForward(nn.Module):
     """Linear layer, depth-wise convolution, GELU, linear layer."""
 
@@ -184,14 +171,3 @@ def sum_on_first_grid(maps: list[torch.Tensor]) -> torch.Tensor:
         return finest
     matrix = torch.cat([linear_matrix(int(one.shape[1]), x, one) for one in coarser], dim=1)
     return finest + along(torch.cat([interpolate(one, tuple(rest)) for one in coarser], dim=1), 1, matrix)
-
-
-def initialise(module: nn.Module) -> None:
-    """Draw the weights: of linear layers within 0.02, of convolutions as He et al. 2015 for the outputs."""
-    if isinstance(module, nn.Linear):
-        nn.init.trunc_normal_(module.weight, std=0.02)
-    elif isinstance(module, nn.Conv2d | nn.Conv3d):
-        taps = prod(module.kernel_size) * module.out_channels // module.groups
-        nn.init.normal_(module.weight, std=(2 / taps) ** 0.5)
-    if isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d) and module.bias is not None:
-        nn.init.zeros_(module.bias)

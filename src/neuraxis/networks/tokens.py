@@ -119,6 +119,32 @@ class Attention(nn.Module):
         return tokens.reshape(-1, count, self.heads, self.width // self.heads).transpose(1, 2)
 
 
+class Block(nn.Module):
+    """Attention, then a feed-forward layer; each takes its input normed and adds to it."""
+
+    def __init__(self, width: int, attention: nn.Module, feed_forward: nn.Module) -> None:
+        super().__init__()
+        self.attention_norm, self.attention = nn.LayerNorm(width), attention
+        self.feed_norm, self.feed_forward = nn.LayerNorm(width), feed_forward
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Return tokens (B, ..., F)."""
+        tokens = tokens + self.attention(self.attention_norm(tokens))
+        return tokens + self.feed_forward(self.feed_norm(tokens))
+
+
+class FeedForward(nn.Module):
+    """Linear layer, GELU, linear layer."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.widen, self.narrow = PointLinear(width, hidden), PointLinear(hidden, width)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Return tokens (B, ..., F)."""
+        return to_tokens(self.narrow(F.gelu(self.widen(to_image(tokens)))))
+
+
 def sides_of(image: torch.Tensor) -> list[int]:
     """Return all sizes but the first as numbers, which an exported network then knows; its batch stays open."""
     return [int(side) for side in image.shape[1:]]
@@ -160,3 +186,14 @@ def linear_matrix(before: int, after: int, like: torch.Tensor) -> torch.Tensor:
     places = {"device": like.device, "dtype": torch.float32}
     centres = ((torch.arange(after, **places) + 0.5) * (before / after) - 0.5).clamp(0, before - 1)
     return (1 - (centres[:, None] - torch.arange(before, **places)).abs()).clamp_min(0)
+
+
+def initialise(module: nn.Module) -> None:
+    """Draw the weights: of linear layers within 0.02, of convolutions as He et al. 2015 for the outputs."""
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+    elif isinstance(module, nn.Conv2d | nn.Conv3d):
+        taps = prod(module.kernel_size) * module.out_channels // module.groups
+        nn.init.normal_(module.weight, std=(2 / taps) ** 0.5)
+    if isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d) and module.bias is not None:
+        nn.init.zeros_(module.bias)

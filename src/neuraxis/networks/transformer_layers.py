@@ -47,13 +47,13 @@ def _encoder(
     for stage, (width, size) in enumerate(zip(options.features, sizes, strict=True)):
         yield Layer(before, width, options.kernels[stage], size, held=3 * width)  # its norm, and the stage's last
         for _ in range(options.depths[stage]):
-            yield from _attention(width, size, options.reductions[stage])
+            yield from attention_layers(width, size, options.reductions[stage])
             yield from feed_forward(options, stage, size)
         yield Layer(0, width, ONE, size, bias=False, held=width)
         before = width
 
 
-def _attention(width: int, size: Triple, reduction: Triple) -> Iterator[Layer]:
+def attention_layers(width: int, size: Triple, reduction: Triple) -> Iterator[Layer]:
     """Yield a norm and queries; the boxes and their norm; keys and values; what was found, mixed."""
     drawn = sizes_of((reduction,), size)[0]
     yield token_layer(width, width, size, held=3 * width, others=2 * width)

@@ -27,10 +27,17 @@ class Wrapped(nn.Module):
             if isinstance(module, nn.modules.batchnorm._BatchNorm):  # a bundle holds float32 alone
                 module.num_batches_tracked = torch.zeros(())
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Return logits (B, K, X, Y, Z) of images (B, C, X, Y, Z), each side a multiple of `stride`."""
+    def forward(self, image: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
+        """Return logits (B, K, X, Y, Z) of images (B, C, X, Y, Z), each side a multiple of `stride`.
+
+        In training mode a list of them, from fine to coarse, where the network inside gives several.
+        """
         flat = self.options.flat_axis
         check_sides(tuple(image.shape[2:]), self.stride, flat)
         if flat is None:
-            return self.inner(image)
-        return self.inner(image.squeeze(2 + flat)).unsqueeze(2 + flat)
+            found = self.inner(image)
+            return [*found] if isinstance(found, tuple) else found
+        found = self.inner(image.squeeze(2 + flat))
+        if isinstance(found, tuple):
+            return [one.unsqueeze(2 + flat) for one in found]
+        return found.unsqueeze(2 + flat)

@@ -23,7 +23,8 @@ from neuraxis.recipe.spacing import LOW_AT_LEAST, LOW_BELOW, coarsened, median_s
 BASE_FEATURES, MOST_FEATURES = 32, 320
 BATCH_3D, BATCH_2D, LEAST_BATCH = 2, 12, 2
 PLANNED = ("features", "strides", "kernels", "flat_axis", "first_width", "blocks_down", "blocks_up", "groups", "heads",
-           "depths", "reductions", "decoder_width", "experts", "chosen", "skip_width", "rates", "width")  # fmt: skip
+           "depths", "reductions", "decoder_width", "experts", "chosen", "skip_width", "rates", "width",
+           "places", "halvings")  # fmt: skip
 Triple = tuple[int, int, int]
 Spacing = tuple[float, float, float]
 
@@ -177,17 +178,17 @@ def _options(patch: Triple, spacing: Spacing, flat: int | None, demand: Demand) 
     """Return the network's options for a patch: planned, with those of the user on top."""
     kind, wished = OPTIONS.load(demand.network), demand.options
     planned: dict[str, Any] = {}
-    if hasattr(kind, "planned"):
-        ready = kind.planned(_topology(kind, patch, spacing, wished), BASE_FEATURES, MOST_FEATURES, flat)
-        planned = {key: getattr(ready, key) for key in PLANNED if hasattr(ready, key)}
-        for key in ("features", "kernels"):
-            if key in wished and len(wished[key]) > len(planned["strides"]):
-                raise RecipeError(
-                    f"network.options.{key}: has {len(wished[key])} stages, but a patch of {by(patch)} is halved "
-                    f"{len(planned['strides']) - 1} times. Give {len(planned['strides'])}, or set "
-                    "network.options.strides too."
-                )
     try:
+        if hasattr(kind, "planned"):
+            ready = kind.planned(_topology(kind, patch, spacing, wished), BASE_FEATURES, MOST_FEATURES, flat)
+            planned = {key: getattr(ready, key) for key in PLANNED if hasattr(ready, key)}
+            for key in ("features", "kernels"):
+                if key in wished and len(wished[key]) > len(planned["strides"]):
+                    raise RecipeError(
+                        f"network.options.{key}: has {len(wished[key])} stages, but a patch of {by(patch)} is halved "
+                        f"{len(planned['strides']) - 1} times. Give {len(planned['strides'])}, or set "
+                        "network.options.strides too."
+                    )
         return kind(**{**planned, **wished})
     except ValidationError as error:
         first = error.errors()[0]

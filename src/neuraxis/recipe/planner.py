@@ -234,7 +234,7 @@ class _Planner:
             "first_width": "The usual width; it doubles from stage to stage.",
             "blocks_down": "A stage for each time that every axis can be halved, four at most.",
             "blocks_up": "One block for each stage of the decoder, as its authors have it.",
-            "heads": "As many features for each head as the first stage has.",
+            "heads": "As wide as its authors have them.",
             "depths": "Two blocks for each stage, as its authors have it.",
             "reductions": "The first three stages attend to as many tokens as the third has.",
             "decoder_width": "As wide as the widest stage can be.",
@@ -243,6 +243,8 @@ class _Planner:
             "skip_width": "Each source is as wide as the first stage.",
             "experts": "As many for each stage as published.",
             "chosen": "Half of the experts, as published.",
+            "places": "As many as a patch of 128 voxels along an axis, in 2D of 256, has tokens.",
+            "halvings": "As often as every axis can be halved, four times at most.",
             "groups": "Eight, or fewer where the width is no multiple of that.",
         }
         for key, reason in reasons.items():
