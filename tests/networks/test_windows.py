@@ -78,11 +78,12 @@ def test_the_bias_of_a_pair_is_that_of_its_distance_in_smaller_windows_too():
     nn.init.normal_(layer.distance)
 
     whole, small = layer._bias((3, 5))[0], layer._bias((2, 3))[0]
+    distance = layer.distance.reshape(5, 9)
 
     for one in range(6):
         for other in range(6):
             (a, b), (c, d) = divmod(one, 3), divmod(other, 3)
-            assert small[one, other] == layer.distance[a - c + 2, b - d + 4, 0] == whole[5 * a + b, 5 * c + d]
+            assert small[one, other] == distance[a - c + 2, b - d + 4] == whole[5 * a + b, 5 * c + d]
 
 
 def test_grids_no_longer_than_a_window_are_one_window():

@@ -37,8 +37,8 @@ class WindowAttention(nn.Module):
         super().__init__()
         self.width, self.heads, self.window, self.shifted = width, heads, window, shifted
         self.query_key_value, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        distances = (2 * side - 1 for side in window)
-        self.distance = nn.Parameter(nn.init.trunc_normal_(torch.empty(*distances, heads), std=0.02))
+        distances = prod(2 * side - 1 for side in window)
+        self.distance = nn.Parameter(nn.init.trunc_normal_(torch.empty(distances, heads), std=0.02))
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Return what each token (B, ..., F) found."""
@@ -63,7 +63,7 @@ class WindowAttention(nn.Module):
 
     def _bias(self, steps: Sizes) -> torch.Tensor:
         """Return what is added to the scores (H, N, N) of a window of these sides, for each head."""
-        bias = self.distance
+        bias = self.distance.reshape(*(2 * side - 1 for side in self.window), self.heads)
         for axis, (step, most) in enumerate(zip(steps, self.window, strict=True)):
             places = torch.arange(step, device=bias.device)
             apart = (places[:, None] - places[None, :] + most - 1).flatten()
