@@ -206,3 +206,22 @@ def test_a_prediction_is_post_processed_on_the_scans_grid_and_its_sidecar_says_s
     assert told["rules"] == ["remove components of lesion below 5 mm3"]
     assert told["changes"]["lesion"]["removed_components"] == 1
     assert "postprocessing" not in plain.sidecar()
+
+
+def test_a_prediction_of_vertebrae_is_named_in_order_and_says_what_the_scan_does_not_show(model, arithmetic):
+    labels = Labels(names={"background": 0, "C1": 1, "C2": 2, "C3": 3, "C4": 4}, ignore=9)
+    array = np.zeros((1, 8, 8, 80), np.float32)
+    for label, bottom in ((1, 60), (3, 42), (2, 24)):
+        array[0, 2:6, 2:6, bottom : bottom + 10] = label
+    grid = Grid(array.shape[1:], np.eye(4))
+    bundle = model(labels, postprocessing={"ordered": ["C1", "C2", "C3", "C4"]})
+
+    def stored(windows):
+        return np.concatenate([(windows == label) * 20.0 for label in range(5)], axis=1)
+
+    found = Predictor(bundle, runtimes=[arithmetic(stored)]).predict(Volume(array, grid, Stored.of(grid), "neck"))
+
+    assert found.segmentation.array[0, 3, 3, [65, 47, 29]].tolist() == [1, 2, 3]
+    said = found.sidecar()["postprocessing"]["order"]["vertebrae"]
+    assert [one["network_said"] for one in said] == [{"C1": 1.0}, {"C3": 1.0}, {"C2": 1.0}]
+    assert found.warnings[-1] == "Vertebrae C1 to C3 were found; C4 was not found below."

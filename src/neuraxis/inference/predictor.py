@@ -25,6 +25,7 @@ from neuraxis.inference.postprocessing import postprocess
 from neuraxis.inference.runtimes.catalog import RUNTIMES
 from neuraxis.inference.runtimes.options import Precision, Runtime, RuntimeOptions
 from neuraxis.inference.tiling import Tiling, zeros
+from neuraxis.inference.vertebrae.naming import name_in_order
 from neuraxis.patches.grid import Shape
 from neuraxis.preparation.missing import with_missing
 from neuraxis.preparation.prepare import prepare_volume
@@ -154,14 +155,14 @@ class Predictor:
         if self._first is not None:
             prepared, doubts = self._first.prepare_second(ready.scan, ready.prepared, progress)
             ready = self._ready(ready.scan, prepared, (*ready.warnings, *doubts))
-        found, changes = self._finish(self._joined(ready, progress), ready.prepared)
+        found, changes, doubts = self._finish(self._joined(ready, progress), ready.prepared)
         empty = () if found.segmentation.any() else ("Nothing was found: the segmentation is empty.",)
         return Prediction(
             ready.scan.with_array(found.segmentation[None]),
             self.bundle.labels,
             None if found.probability is None else ready.scan.with_array(found.probability),
             {**self.provenance(), **self._filled(ready.missing), **changes},
-            (*ready.warnings, *empty),
+            (*ready.warnings, *doubts, *empty),
         )
 
     def predict_prepared(self, prepared: Prepared, progress: Progress | None = None) -> Restored:
@@ -181,17 +182,21 @@ class Predictor:
         arithmetic, kept = self._tiling.how.arithmetic, self.options.probabilities or bool(self._others)
         return restore(slabs, prepared.way_back, self.bundle.labels, arithmetic, kept)
 
-    def _finish(self, found: Restored, prepared: Prepared) -> tuple[Restored, dict[str, Any]]:
-        """Apply the recipe's rules to a segmentation; return it with what the sidecar says of that."""
-        rules = self.bundle.recipe.postprocessing
+    def _finish(self, found: Restored, prepared: Prepared) -> tuple[Restored, dict[str, Any], tuple[str, ...]]:
+        """Apply the recipe's rules to a segmentation; return it with what the sidecar says of that, and warnings."""
+        rules, labels = self.bundle.recipe.postprocessing, self.bundle.labels
         if not rules.rules:
-            return found, {}
-        voxel_mm3 = 1000 * prepared.way_back.home.voxel_ml
-        segmentation, changes = postprocess(found.segmentation, self.bundle.labels, rules, voxel_mm3)
-        told = {name: asdict(change) for name, change in changes.items()}
-        return replace(found, segmentation=segmentation), {
-            "postprocessing": {"rules": list(rules.in_words()), "changes": told}
+            return found, {}, ()
+        home = prepared.way_back.home
+        spine = name_in_order(found.segmentation, labels, rules.ordered, home) if rules.ordered else None
+        named = spine.label_map if spine else found.segmentation
+        segmentation, changes = postprocess(named, labels, rules, 1000 * home.voxel_ml)
+        content = {
+            "rules": list(rules.in_words()),
+            "changes": {name: asdict(change) for name, change in changes.items()},
+            **({"order": spine.facts} if spine else {}),
         }
+        return replace(found, segmentation=segmentation), {"postprocessing": content}, spine.warnings if spine else ()
 
     def logits(self, image: np.ndarray, progress: Progress | None = None) -> np.ndarray:
         """Predict a prepared image (C, X, Y, Z) of any size: logits (K, X, Y, Z) float32; see `Tiling.slabs`."""
