@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from neuraxis.dataset.coding import PLAIN, Coding, Undecodable
+from neuraxis.dataset.labels import Labels
 from neuraxis.errors import DataError
 from neuraxis.volume.formats import any_format
 from neuraxis.volume.grid import SAME_VOXELS
@@ -179,6 +180,18 @@ class Case:
             if number in found:
                 share[...] = found[number]
         return volume.with_array(shares)
+
+    def read_target(self, labels: Labels) -> Volume:
+        """Read what a network is taught, on the scan's own grid: (T, X, Y, Z), see `Labels.encode`.
+
+        Raises:
+            DataError: as `read_label` and `read_shares`.
+        """
+        if labels.soft:
+            shares = self.read_shares(labels.shared)
+            return shares.with_array(labels.encode_shares(shares.array))
+        label = self.read_label()
+        return label.with_array(labels.encode(label.array[0]))
 
     @property
     def label_name(self) -> str:

@@ -185,7 +185,7 @@ def evaluate(
         said = by_structure(id, file, array, labels) if file and array is not None else None
         loss = options.losses.get(id, math.nan)
         if options.loss is not None and array is not None:
-            loss = _loss(id, options.loss, array, reference, own)
+            loss = _loss(pair.reference, options.loss, array, own)
         maps = predicted.array[0], reference.array[0]
         found = _comparisons(maps, labels, grid.spacing_mm, options.rules, said)
         found = {name: replace(one, loss=loss) for name, one in found.items()}
@@ -227,11 +227,12 @@ def _known(predictions: Path, options: EvaluateOptions, kept: bool) -> tuple[str
     return tuple(name for name in wanted if not options.metrics or name in options.metrics)
 
 
-def _loss(id: str, recipe: Recipe, probability: np.ndarray, reference: Volume, labels: Labels) -> float:
+def _loss(case: Case, recipe: Recipe, probability: np.ndarray, labels: Labels) -> float:
+    target = case.read_target(labels)
     try:
-        return recipe_loss(recipe, probability, reference.array[0], labels, reference.grid.spacing_mm)
+        return recipe_loss(recipe, probability, target.array, labels, target.grid.spacing_mm)
     except DataError as error:
-        raise DataError(f"{id}: {error}") from error
+        raise DataError(f"{case.id}: {error}") from error
 
 
 def open_references(references: Path | str | Dataset) -> Path | Dataset:

@@ -22,14 +22,14 @@ _BYTES_A_VALUE = 40
 
 
 def recipe_loss(
-    recipe: Recipe, probability: np.ndarray, label_map: np.ndarray, labels: Labels, spacing_mm: Spacing
+    recipe: Recipe, probability: np.ndarray, target: np.ndarray, labels: Labels, spacing_mm: Spacing
 ) -> float:
     """Return the loss of a case.
 
     Args:
         recipe: whose loss it is.
         probability: (K, X, Y, Z), 0 to 1, a volume for each output of the labels.
-        label_map: reference, label numbers (X, Y, Z) on the same grid.
+        target: reference (T, X, Y, Z) on the same grid, see `Case.read_target`.
         labels: what the numbers mean.
         spacing_mm: size of a voxel along each axis.
 
@@ -44,13 +44,13 @@ def recipe_loss(
             f"({', '.join(labels.outputs)}). Predict again with --probabilities."
         )
     flat_axis = recipe.network.options.get("flat_axis")
-    extent = [count * size for count, size in zip(label_map.shape, spacing_mm, strict=True)]
+    extent = [count * size for count, size in zip(target.shape[1:], spacing_mm, strict=True)]
     if flat_axis is not None:
         extent[flat_axis] = spacing_mm[flat_axis]
     settings = recipe.loss.settings(bool(labels.regions), extent)
     compute = WHOLE_CASE.load("whole")
     loss = recipe.loss.name, settings, recipe.loss.typed_options()
-    return float(compute(probability, labels.encode(label_map), loss, flat_axis))
+    return float(compute(probability, target, loss, flat_axis))
 
 
 def bytes_needed(voxels: int, outputs: int) -> int:

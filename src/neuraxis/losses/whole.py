@@ -23,7 +23,7 @@ def loss_of_case(
 
     Args:
         probability: (K, X, Y, Z), 0 to 1.
-        target: uint8 (T, X, Y, Z), see `Labels.encode`.
+        target: (T, X, Y, Z), see `Labels.encode` and `Labels.encode_shares`.
         loss: its name in the catalog, what all losses share, its own options.
         flat_axis: of a 2D network, 0 to 2: the slices along it are one batch. None: the case is one sample.
     """

@@ -12,6 +12,7 @@ import pytest
 from neuraxis.bundle.bundle import ModelBundle
 from neuraxis.cli import main
 from neuraxis.dataset.case import Case, ImageFile
+from neuraxis.dataset.coding import Coding
 from neuraxis.dataset.prediction import Prediction
 from neuraxis.errors import RecipeError, UsageError
 from neuraxis.pipelines.scoring import losses
@@ -53,6 +54,21 @@ def test_the_sidecar_tells_the_loss_and_probabilities_are_not_kept(case: Case, m
     assert told == {"a": pytest.approx(-np.log(0.75) + 1 - dice, abs=1e-4)}
     assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["a.json", "a.nii.gz"]
     assert with_loss(predicted(case, model, 0.99), case, model.recipe).provenance["loss"] < told["a"]
+
+
+def test_the_loss_of_soft_labels_is_that_to_their_shares(case: Case, model: ModelBundle, tmp_path: Path) -> None:
+    share = 0.75 * case.read_label().array.astype(np.float32)
+    nifti.write(tmp_path / "labels" / "soft.nii.gz", Volume(share, GRID))
+    soft = replace(case, label=tmp_path / "labels" / "soft.nii.gz", coding=Coding(soft=1))
+    entropy = model.recipe.model_copy(update={"loss": model.recipe.loss.model_copy(update={"dice_weight": 0.0})})
+
+    found = predicted(case, model, 0.75)
+    found = replace(found, labels=found.labels.model_copy(update={"soft": True}))
+    told = with_loss(found, soft, entropy).provenance["loss"]
+
+    certain = -np.log(0.75)
+    uncertain = -0.75 * np.log(0.75) - 0.25 * np.log(0.25)
+    assert told == pytest.approx((certain + uncertain) / 2, abs=1e-3)
 
 
 def test_another_grid_is_left_to_the_evaluation_to_refuse(case: Case, model: ModelBundle) -> None:

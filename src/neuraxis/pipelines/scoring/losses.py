@@ -72,11 +72,11 @@ def with_loss(found: Prediction, case: Case, recipe: Recipe) -> Prediction:
     """Return a prediction without its probabilities, whose sidecar tells the loss of the case."""
     if found.probability is None:
         return found
-    reference = case.read_label()
+    reference = case.read_target(found.labels)
     if not reference.grid.matches(found.segmentation.grid, SAME_VOXELS):
         return replace(found, probability=None)
     array, spacing = found.probability.array, reference.grid.spacing_mm
-    value = recipe_loss(recipe, array, reference.array[0], found.labels, spacing)
+    value = recipe_loss(recipe, array, reference.array, found.labels, spacing)
     return replace(found, probability=None, provenance={**found.provenance, KEY: value})
 
 
