@@ -44,6 +44,54 @@ def axe() -> str:
     return place.read_text(encoding="utf-8")
 
 
+@pytest.fixture(scope="session")
+def sam_bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Tiny SAM and SAM 2 of random weights, large enough that prompts count, in folders as transformers writes them."""
+    import torch
+    from transformers import Sam2Config, Sam2Model, SamConfig, SamModel
+
+    decoder = {"mlp_dim": 32, "num_attention_heads": 2, "iou_head_hidden_dim": 16}
+    one = SamConfig(
+        vision_config={
+            "hidden_size": 16, "output_channels": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+            "image_size": 64, "patch_size": 8, "global_attn_indexes": [1], "window_size": 4, "mlp_dim": 32,
+            "num_pos_feats": 8,
+        },
+        prompt_encoder_config={
+            "hidden_size": 16, "image_size": 64, "patch_size": 8, "image_embedding_size": 8, "mask_input_channels": 4,
+        },
+        mask_decoder_config={"hidden_size": 16, **decoder},
+    )  # fmt: skip
+    hiera = {
+        "model_type": "sam2_hiera_det_model", "hidden_size": 8, "num_attention_heads": 1, "image_size": [64, 64],
+        "blocks_per_stage": [1, 1, 2, 1], "embed_dim_per_stage": [8, 16, 32, 64],
+        "num_attention_heads_per_stage": [1, 2, 4, 8], "window_size_per_stage": [4, 2, 2, 2],
+        "global_attention_blocks": [3], "window_positional_embedding_background_size": [4, 4],
+    }  # fmt: skip
+    two = Sam2Config(
+        vision_config={
+            "model_type": "sam2_vision_model", "backbone_config": hiera, "backbone_channel_list": [64, 32, 16, 8],
+            "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]], "fpn_hidden_size": 32,
+        },
+        prompt_encoder_config={"hidden_size": 32, "image_size": 64, "patch_size": 16, "mask_input_channels": 4},
+        mask_decoder_config={"hidden_size": 32, **decoder},
+    )  # fmt: skip
+    folders = {}
+    for name, kind, config in (("sam", SamModel, one), ("sam2", Sam2Model, two)):
+        folders[name] = tmp_path_factory.mktemp(name)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            model = kind(config)
+            for weight in model.parameters():
+                if weight.ndim > 1:
+                    torch.nn.init.normal_(weight, std=weight[0].numel() ** -0.5)
+            for place, buffer in model.named_buffers():
+                if place.endswith("positional_embedding"):
+                    torch.nn.init.normal_(buffer, std=0.7)  # as waves that are as long as a few structures
+        model.save_pretrained(folders[name])
+    return folders
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip, with the reason, what this machine cannot run."""
     if item.get_closest_marker("browser") and shutil.which("chromium") is None:

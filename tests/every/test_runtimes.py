@@ -19,7 +19,7 @@ from neuraxis.inference.bottleneck import Bottleneck
 from neuraxis.inference.runtimes.catalog import RUNTIMES
 from neuraxis.inference.runtimes.options import RuntimeOptions
 from neuraxis.inference.runtimes.torch import TorchRuntime
-from neuraxis.networks.catalog import NETWORKS, OPTIONS
+from neuraxis.networks.catalog import NETWORKS, OPTIONS, PROMPTED
 from neuraxis.networks.topology import plan_topology
 from neuraxis.preparation.steps import activate
 from neuraxis.recipe.wishes import resolve
@@ -33,7 +33,10 @@ NOT_OFFERED = {("onnx", "bf16")}
 WAYS = [(name, half) for name in RUNTIMES.names() for half in TOLERANCE if (name, half) not in NOT_OFFERED]
 
 
-@pytest.fixture(scope="module", params=[(name, patch) for name in NETWORKS.names() for patch in PATCHES], ids=" ".join)
+WINDOWED = [name for name in NETWORKS.names() if name not in PROMPTED]
+
+
+@pytest.fixture(scope="module", params=[(name, patch) for name in WINDOWED for patch in PATCHES], ids=" ".join)
 def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
     """A bundle with a network of random weights, none of them 0."""
     name, kind = request.param

@@ -43,16 +43,19 @@ def export_fold(network: nn.Module, recipe: Recipe, inputs: tuple[str, ...], ind
         folder: where the files go; files of that name are replaced.
 
     Returns:
-        The two files. The safetensors file holds the whole state, heads that only training uses included.
+        The two files; the first alone of a network that has no ONNX form. The safetensors file holds the whole state,
+        heads that only training uses included.
 
     Raises:
         ValueError: a tensor of the network's state is not float32.
         MissingExtra: onnx or safetensors is not installed.
     """
-    twin = copy.deepcopy(network).cpu().eval()
+    twin = network.shipped() if hasattr(network, "shipped") else copy.deepcopy(network).cpu().eval()
     weights, graph = folder / f"fold-{index}.safetensors", folder / f"fold-{index}.onnx"
     folder.mkdir(parents=True, exist_ok=True)
     write_weights(twin, weights)
+    if not getattr(twin, "exports_onnx", True):
+        return FoldFiles(index, weights)
     with atomic_path(graph) as part:
         _trace(twin, (1, len(inputs), *recipe.patches.shape), part)
         _share_weights(part, weights)

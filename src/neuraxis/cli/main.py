@@ -92,6 +92,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     chosen = arguments[:1] if arguments and arguments[0] in VERBS else list(VERBS)
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # it would look through every installed package for some
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler would tell its stages on stderr
+    if os.environ.get("NEURAXIS_OFFLINE", "").strip().lower() not in ("", "0", "false", "no", "off"):
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the hub's client looks at it when it is loaded
     gc.set_threshold(10_000, 20, 20)  # looking for cycles as often as Python does makes loading 0.05 s longer
     if "--deterministic" in arguments:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS looks at it when it is loaded

@@ -45,6 +45,31 @@ class SegmentChoices:
     probabilities: Annotated[
         bool, Parameter(help="Write the probability of every structure as well.", show_default=False)
     ] = False
+    prompts: Annotated[
+        str,
+        Parameter(
+            help="Of a promptable model, where prompts come from: coarse, coarse:BUNDLE, centre-line, "
+            "centre-line:MASK, "
+            "previous, drawn, or reference:MASK, which marks the result as an oracle.",
+            show_default=False,
+        ),
+    ] = ""
+    box: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="A box [NAME=]x0,y0,x1,y1[,slice] of voxels in the scan's file, from 0; may come several times.",
+            consume_multiple=False,
+            show_default=False,
+        ),
+    ] = ()
+    point: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="A point [NAME=]x,y,z[,inside] of a structure, or with inside 0 not of it; may come several times.",
+            consume_multiple=False,
+            show_default=False,
+        ),
+    ] = ()
     overwrite: Overwrite = False
 
 
@@ -66,12 +91,14 @@ def segment(
         neuraxis segment sub-01_FLAIR.nii.gz --model m.nxb --into bids/ --as bids
         neuraxis segment FLAIR=a.nii.gz T1=b.nii.gz --model m.nxb --into out/
         neuraxis segment dicom-study/ --model m.nxb --into out/
+        neuraxis segment a.nii.gz --model sam.nxb --into out/ --box 20,22,40,45,7
 
     Args:
         scans: Files, folders of scans or of DICOM, or CHANNEL=FILE pairs for one scan of several channels.
         choices: what is asked for.
         output: how it is shown.
     """
+    from neuraxis.pipelines.prompting.wishes import PromptWishes
     from neuraxis.pipelines.segment import SegmentOptions
     from neuraxis.pipelines.segment import segment as segment_scans
 
@@ -83,6 +110,7 @@ def segment(
         probabilities=choices.probabilities,
         forms=choices.forms,
         overwrite=choices.overwrite,
+        prompts=PromptWishes(choices.prompts, choices.box, choices.point),
     )
     with display(output) as progress:
         results = segment_scans(scans, choices.model, choices.into, options, progress)

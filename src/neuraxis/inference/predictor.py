@@ -18,10 +18,13 @@ import numpy as np
 from neuraxis._version import __version__
 from neuraxis.bundle.bundle import ModelBundle
 from neuraxis.dataset.prediction import Prediction
+from neuraxis.errors import UsageError
 from neuraxis.inference.cascade import FirstStage
 from neuraxis.inference.ensemble import average
 from neuraxis.inference.intake import examine_scan
 from neuraxis.inference.postprocessing import postprocess
+from neuraxis.inference.prompted.hints import ORACLE, Hints, Laid
+from neuraxis.inference.prompted.prompting import Prompting, asking, is_prompted
 from neuraxis.inference.runtimes.catalog import RUNTIMES
 from neuraxis.inference.runtimes.options import Precision, Runtime, RuntimeOptions
 from neuraxis.inference.tiling import Tiling, zeros
@@ -77,6 +80,7 @@ class Ready:
         warnings: where the result may be wrong, in words.
         missing: channels of the model that the scan does not have.
         others: what the further models of an ensemble see.
+        hints: where the prompts come from, of a network that is told where to look.
     """
 
     scan: Volume
@@ -84,6 +88,7 @@ class Ready:
     warnings: tuple[str, ...]
     missing: tuple[str, ...] = ()
     others: tuple[Prepared, ...] = ()
+    hints: Laid | None = None
 
 
 class Predictor:
@@ -102,6 +107,7 @@ class Predictor:
         self.bundle = bundle
         self.options = options = options or PredictorOptions()
         self._tiling = Tiling.of(bundle, options.overlap, options.mirror_axes)
+        self._prompting = Prompting.of(bundle) if is_prompted(bundle) else None
         self._first: FirstStage | None = None
         if bundle.previous is not None:
             alone = Predictor(bundle.previous, replace(options, folds=(), probabilities=False))
@@ -111,16 +117,20 @@ class Predictor:
         self._runtime_name = _choose_runtime(bundle, options)
         self._runtimes = tuple(runtimes) or tuple(self._load(fold) for fold in self._folds)
 
-    def prepare(self, volume: Volume, channels: tuple[str, ...] = ()) -> Ready:
+    def prepare(self, volume: Volume, channels: tuple[str, ...] = (), hints: Hints | None = None) -> Ready:
         """Examine and prepare a scan; another thread may do so while this one predicts.
 
         Args:
             volume: (C, X, Y, Z), its channels in the order of the bundle's, on one grid or apart.
             channels: those that it has, where the model learned to do without the others; left out, all.
+            hints: where prompts come from, for a network that is told where to look; left out, as its recipe says.
 
         Raises:
             DataError: the scan is refused (see `examine_scan`).
+            UsageError: a prompt lies outside of it, or the model takes none.
         """
+        if hints is not None and self._prompting is None:
+            raise UsageError(f"{self.bundle.path}: is not told where to look. Leave --prompts, --box and --point out.")
         warnings, every = examine_scan(volume, self.bundle, channels), self.bundle.channels
         if self._first is not None:
             prepared = self._first.prepare(volume)
@@ -132,6 +142,8 @@ class Predictor:
             prepared = replace(prepared, image=whole)
         native = reference_of(volume, channels or every, self.bundle.recipe.preparation)
         ready = self._ready(native, prepared, (*warnings, *prepared.warnings))
+        if self._prompting is not None:
+            ready = replace(ready, hints=self._prompting.lay(hints, native, prepared.way_back))
         others = [other.prepare(volume, channels) for other in self._others]
         told = dict.fromkeys((*ready.warnings, *(warning for other in others for warning in other.warnings)))
         further = tuple(other.prepared for other in others)
@@ -161,8 +173,8 @@ class Predictor:
             ready.scan.with_array(found.segmentation[None]),
             self.bundle.labels,
             None if found.probability is None else ready.scan.with_array(found.probability),
-            {**self.provenance(), **self._filled(ready.missing), **changes},
-            (*ready.warnings, *doubts, *empty),
+            {**self.provenance(), **self._filled(ready.missing), **_prompts(ready), **changes},
+            (*ready.warnings, *doubts, *empty, *_oracle(ready)),
         )
 
     def predict_prepared(self, prepared: Prepared, progress: Progress | None = None) -> Restored:
@@ -172,13 +184,16 @@ class Predictor:
     def _joined(self, ready: Ready, progress: Progress | None) -> Restored:
         """Predict with this model, and in an ensemble with all of them."""
         if not self._others:
-            return self._restored(ready.prepared, progress)
+            return self._restored(ready.prepared, progress, ready.hints)
         pairs = zip((self, *self._others), (ready.prepared, *ready.others), strict=True)
         found = average((model._restored(prepared, progress) for model, prepared in pairs), self.bundle.labels)
         return found if self.options.probabilities else replace(found, probability=None)
 
-    def _restored(self, prepared: Prepared, progress: Progress | None) -> Restored:
-        slabs = self._tiling.slabs(prepared.image, self._runtimes, progress)
+    def _restored(self, prepared: Prepared, progress: Progress | None, hints: Laid | None = None) -> Restored:
+        if self._prompting is not None:
+            slabs = self._prompting.slabs(prepared.image, hints, [*map(asking, self._runtimes)], progress)
+        else:
+            slabs = self._tiling.slabs(prepared.image, self._runtimes, progress)
         arithmetic, kept = self._tiling.how.arithmetic, self.options.probabilities or bool(self._others)
         return restore(slabs, prepared.way_back, self.bundle.labels, arithmetic, kept)
 
@@ -263,6 +278,14 @@ class Predictor:
             return (math.inf,) * 3
         wanted = self.bundle.recipe.preparation.spacing_mm
         return [size * there / (here or there) for size, there, here in zip(shape, spacing, wanted, strict=True)]
+
+
+def _oracle(ready: Ready) -> tuple[str, ...]:
+    return (ORACLE,) if ready.hints and ready.hints.hints.is_oracle else ()
+
+
+def _prompts(ready: Ready) -> dict[str, Any]:
+    return ready.hints.hints.provenance() if ready.hints else {}
 
 
 def _briefly(provenance: dict[str, Any]) -> dict[str, Any]:

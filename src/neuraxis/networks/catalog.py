@@ -2,6 +2,8 @@
 
 from neuraxis.registry import Catalog, Entry
 
+# Those that are told where to look: they predict slices by another way, have no ONNX form, and do not say their layers.
+PROMPTED = ("sam", "sam2")
 NETWORKS = Catalog(
     "network",
     {
@@ -87,6 +89,8 @@ NETWORKS = Catalog(
             "U-Net with an EfficientNet encoder, B0 to B7, 2D and 3D",
             "train",
         ),
+        "sam": Entry("neuraxis.networks.sam.sam:Sam", "SAM or MedSAM, told where to look, slice by slice", "sam"),
+        "sam2": Entry("neuraxis.networks.sam.sam2:Sam2", "SAM 2, told where to look, slice by slice", "sam"),
     },
 )
 OPTIONS = Catalog(
@@ -114,6 +118,8 @@ OPTIONS = Catalog(
         "efficientnet-unet": Entry(
             "neuraxis.networks.depthwise_options:EfficientNetUNetOptions", "options of the EfficientNet U-Net"
         ),
+        "sam": Entry("neuraxis.networks.sam.options:SamOptions", "options of SAM and MedSAM"),
+        "sam2": Entry("neuraxis.networks.sam.options:Sam2Options", "options of SAM 2"),
     },
     group="network_options",
 )

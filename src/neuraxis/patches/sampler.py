@@ -36,6 +36,8 @@ class SamplerOptions:
         foreground: probability that a patch is centred on a labelled voxel, each class as often as another.
         seed: of the run.
         samples: numbers of the patches that are cut here, of those of a step; empty: all.
+        whole: whether whole slices are cut: along each axis on which a patch has more than one voxel the case lies in
+            its middle, so that a slice looks the same whenever it is drawn.
     """
 
     shape: Triple
@@ -44,6 +46,7 @@ class SamplerOptions:
     foreground: float
     seed: int
     samples: tuple[int, ...] = ()
+    whole: bool = False
 
     @property
     def taken(self) -> Sequence[int]:
@@ -77,6 +80,8 @@ class PatchSampler:
                 int(draws.integers(min(0, n - c), max(0, n - c), endpoint=True))
                 for n, c in zip(size, core, strict=True)
             ]
+        if self.options.whole:
+            first = [-((c - n) // 2) if c > 1 else place for place, n, c in zip(first, size, core, strict=True)]
         x, y, z = (
             value - (whole - inner) // 2 for value, whole, inner in zip(first, self.options.shape, core, strict=True)
         )

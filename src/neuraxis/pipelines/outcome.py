@@ -17,10 +17,12 @@ from neuraxis.evaluation.evaluate import EvaluateOptions, evaluate
 from neuraxis.evaluation.scores import Scores
 from neuraxis.files import sha256, write_json
 from neuraxis.inference.predictor import Predictor, PredictorOptions
+from neuraxis.networks.catalog import PROMPTED
 from neuraxis.pipelines.run_folder import RunFolder
 from neuraxis.pipelines.scoring.browser import browser_cases
 from neuraxis.pipelines.scoring.losses import has_room, losses_told, with_loss
 from neuraxis.progress import Progress
+from neuraxis.recipe.branches.prompted import as_shipped
 from neuraxis.recipe.planner import Plan
 from neuraxis.recipe.previews import PreviewRecipe
 from neuraxis.report.evaluation_report import RunReport, choose_cases, write_run_report
@@ -66,8 +68,11 @@ def bundle_network(card: Card, network: Any, into: Path) -> Path:
     """
     from neuraxis.bundle.export import export_fold
 
-    card = card.model_copy(update={"recipe": card.recipe.model_copy(update={"previews": PreviewRecipe()})})
-
+    network_recipe = card.recipe.network
+    if network_recipe.name in PROMPTED:
+        network_recipe = network_recipe.model_copy(update={"options": as_shipped(network_recipe.options)})
+    changes = {"previews": PreviewRecipe(), "network": network_recipe}
+    card = card.model_copy(update={"recipe": card.recipe.model_copy(update=changes)})
     parts = into / "bundle-parts"
     files = export_fold(network, card.recipe, card.inputs, card.folds[0], parts)
     path = write_bundle(BundleParts(card, (files,)), into / "model.nxb", overwrite=True)

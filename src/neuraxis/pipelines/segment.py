@@ -21,6 +21,7 @@ from neuraxis.errors import DataError, NeuraxisError, ResourceError, UsageError
 from neuraxis.files import refuse_existing, write_json
 from neuraxis.inference.predictor import Predictor, PredictorOptions, Ready
 from neuraxis.pipelines.forms.target import Target, open_target
+from neuraxis.pipelines.prompting.wishes import HintGiver, PromptWishes
 from neuraxis.pipelines.scans import Order, find_cases
 from neuraxis.progress import Progress, Silent
 from neuraxis.volume.formats import any_format
@@ -38,10 +39,12 @@ class SegmentOptions(PredictorOptions):
     Attributes:
         forms: names of further forms beside NIfTI, or "bids" alone (see: neuraxis catalog forms).
         overwrite: whether results that exist already are replaced.
+        prompts: where prompts come from, for a model that is told where to look.
     """
 
     forms: tuple[str, ...] = ()
     overwrite: bool = False
+    prompts: PromptWishes = field(default_factory=PromptWishes)
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def segment(
     Raises:
         BundleError: the model is refused.
         DataError: nothing was found, or it cannot be told which files make a case.
-        UsageError: a result exists already, or would replace a scan.
+        UsageError: a result exists already, or would replace a scan; or prompts cannot be used.
     """
     options, into = options or SegmentOptions(), Path(into)
     bundle = model if isinstance(model, ModelBundle) else open_bundle(model, options.cache)
@@ -120,20 +123,20 @@ def _segment_each(
     Two threads work beside the networks: while a case is predicted, one reads and prepares the next, and the other
     writes the one before. The first scan is read while the networks load.
     """
-    alone = len(orders) == 1
+    alone, giver = len(orders) == 1, HintGiver(options.prompts, bundle, options)
     inner, outer = (progress, Silent()) if alone else (Silent(), progress)
     written: list[Future[SegmentResult]] = []
     with _thread("read") as reader, _thread("write") as writer:
         first = reader.submit(_read, orders[0])
         predictor = Predictor(bundle, options)
-        ready = reader.submit(lambda: predictor.prepare(first.result(), _channels(orders[0])))
+        ready = reader.submit(lambda: _examine(orders[0], first.result(), predictor, giver))
         following = iter(orders[1:])
         try:
             with outer.stage("segment", len(orders)) as stage:
                 for order in orders:
                     present = ready
                     if (coming := next(following, None)) is not None:
-                        ready = reader.submit(_prepare, coming, predictor)
+                        ready = reader.submit(_prepare, coming, predictor, giver)
                     found = _tried(order, _predict, order, present, predictor, inner)
                     wait(written)
                     written.append(writer.submit(_tried, order, _save, order, found, target, options.overwrite))
@@ -152,8 +155,12 @@ def _read(order: Order) -> Volume:
     return order.case.read_images(apart=True)
 
 
-def _prepare(order: Order, predictor: Predictor) -> Ready:
-    return predictor.prepare(_read(order), _channels(order))
+def _prepare(order: Order, predictor: Predictor, giver: HintGiver) -> Ready:
+    return _examine(order, _read(order), predictor, giver)
+
+
+def _examine(order: Order, scan: Volume, predictor: Predictor, giver: HintGiver) -> Ready:
+    return predictor.prepare(scan, _channels(order), giver.hints(order.id, scan))
 
 
 def _channels(order: Order) -> tuple[str, ...]:

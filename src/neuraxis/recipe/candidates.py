@@ -19,6 +19,7 @@ from neuraxis.networks.cost import cost, training_memory_gb
 from neuraxis.networks.topology import MAX_STAGES, MIN_EDGE, Topology, pad_to_stride, plan_topology, topology_of
 from neuraxis.recipe.demand import Demand, by
 from neuraxis.recipe.spacing import LOW_AT_LEAST, LOW_BELOW, coarsened, median_shape
+from neuraxis.volume.resample import shape_at_spacing
 
 BASE_FEATURES, MOST_FEATURES = 32, 320
 BATCH_3D, BATCH_2D, LEAST_BATCH = 2, 12, 2
@@ -75,6 +76,11 @@ class Cases:
 
     shapes: Sequence[Triple]
     spacings: Sequence[Spacing]
+
+    def shapes_at(self, spacing: Spacing) -> list[Triple]:
+        """Return the voxels of each case at a spacing."""
+        each = zip(self.shapes, self.spacings, strict=True)
+        return [shape_at_spacing(shape, own, spacing) for shape, own in each]
 
     def median_at(self, spacing: Spacing) -> Triple:
         """Return the median voxels along each axis at a spacing."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.errors import RecipeError
+from neuraxis.networks.catalog import PROMPTED
 from neuraxis.recipe.recipe import Recipe
 from neuraxis.recipe.wishes import Wishes, look_up
 
@@ -74,9 +75,10 @@ def read_demand(wishes: Wishes, dataset: Dataset) -> Demand:
     """
     patch = look_up(wishes, "patches.shape")
     options = look_up(wishes, "network.options") or {}
+    network = look_up(wishes, "network.name") or "unet"
     return Demand(
-        configuration=_configuration(wishes, patch, options.get("flat_axis")),
-        network=look_up(wishes, "network.name") or "unet",
+        configuration=_configuration(wishes, patch, options.get("flat_axis"), network),
+        network=network,
         channels=len(dataset.channels),
         outputs=len(dataset.labels.outputs),
         memory_gb=float(look_up(wishes, "memory_gb") or Recipe.model_fields["memory_gb"].default),
@@ -86,13 +88,13 @@ def read_demand(wishes: Wishes, dataset: Dataset) -> Demand:
     )
 
 
-def _configuration(wishes: Wishes, patch: Sequence[int] | None, flat: int | None) -> str:
+def _configuration(wishes: Wishes, patch: Sequence[int] | None, flat: int | None, network: str) -> str:
     wish = str(look_up(wishes, "configuration") or "auto")
     if patch and flat is not None and patch[flat] != 1:
         raise RecipeError(
             f"patches.shape[{flat}] is {patch[flat]}, but network.options.flat_axis is {flat}: set it to 1."
         )
-    asks_flat = flat is not None or bool(patch and min(patch) == 1)
+    asks_flat = flat is not None or bool(patch and min(patch) == 1) or network in PROMPTED
     if asks_flat and wish not in ("auto", "2d"):
         raise RecipeError(f"configuration is '{wish}', but the patch is one voxel thick. Set '2d', or another patch.")
     if patch and not asks_flat and wish == "2d":

@@ -19,6 +19,7 @@ from neuraxis.dataset.labels import Labels
 from neuraxis.errors import RecipeError, suggest
 from neuraxis.networks.topology import MIN_EDGE
 from neuraxis.recipe.augmentation import PRESETS
+from neuraxis.recipe.branches import prompted
 from neuraxis.recipe.branches.settling import settle_branches
 from neuraxis.recipe.branches.space import choose_space
 from neuraxis.recipe.candidates import (
@@ -75,6 +76,8 @@ class _Planner:
 
     def plan(self) -> Plan:
         self._refuse_imported()
+        if prompted.is_prompted(self.wishes):
+            prompted.refuse_misfits(self.wishes)
         self._space()
         self._crop()
         candidates = self._candidates()
@@ -83,6 +86,11 @@ class _Planner:
         self._normalisation()
         self._patches_and_network(chosen)
         self._augmentation()
+        if prompted.is_prompted(self.wishes):
+            shapes = self.cases.shapes_at(chosen.spacing_mm)
+            flat, regions = int(chosen.options["flat_axis"]), bool(self.dataset.labels.regions)
+            for key, (value, reason) in prompted.decide(self.wishes, shapes, flat, regions).items():
+                self._choose(key, value, reason)
         self._class_weights()
         self._splits()
         recipe = resolve(overlay(self.decided, self.wishes))
@@ -132,6 +140,7 @@ class _Planner:
         spacing = own if own and not is_low else (x, y, z)
         crop = self.decided["preparation"]["crop"] == "nonzero"
         cases = Cases([c.cropped_shape if crop else c.shape for c in each], [c.spacing_mm for c in each])
+        self.cases = cases
         median = cases.median_at(spacing)
         self.demand = self.demand.settled(median)
         asked = {name: self.demand.unset() for name in ("2d", "3d", "3d_low")} | {
@@ -198,6 +207,8 @@ class _Planner:
 
     def _rule(self, channel: str) -> tuple[str, str]:
         """Return how a channel is normalised, and why."""
+        if prompted.is_prompted(self.wishes):
+            return prompted.RULE
         if self.dataset.modality.get(channel, "MRI").upper() == "CT":
             return "ct", "CT numbers are comparable: clipped and scaled by the foreground of all cases."
         if self.decided["preparation"]["crop"] == "nonzero":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from neuraxis.networks.catalog import PROMPTED
 from neuraxis.patches.augment.spatial import margin
 from neuraxis.patches.sampler import PatchSampler, SamplerOptions
 from neuraxis.patches.stream import BatchStream
@@ -30,8 +31,14 @@ def training_sampler(store: Store, ids: tuple[str, ...], recipe: Recipe, samples
         foreground=recipe.patches.foreground,
         seed=recipe.seed,
         samples=samples,
+        whole=sees_whole_slices(recipe),
     )
     return PatchSampler(store, ids, options)
+
+
+def sees_whole_slices(recipe: Recipe) -> bool:
+    """Tell whether the network sees slices as a whole, as one does that is told where to look."""
+    return recipe.network.name in PROMPTED
 
 
 def step_stream(sampler: PatchSampler, first: int, workers: int) -> BatchStream[Batch]:

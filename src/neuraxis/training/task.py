@@ -35,11 +35,31 @@ from neuraxis.training.schedule import Course
 
 
 def build_network(recipe: Recipe, channels: int, outputs: int) -> nn.Module:
-    """Build the recipe's network with weights that depend on the seed alone; global generators stay untouched."""
+    """Build the recipe's network with weights that depend on the seed and, where it has one, its base alone.
+
+    Global generators stay untouched.
+
+    Raises:
+        BundleError: its base is not there, or another than was planned with.
+    """
     kind = NETWORKS.load(recipe.network.name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(recipe.seed, Purpose.WEIGHTS))
-        return kind(recipe.network.typed_options(), channels, outputs)
+        network = kind(recipe.network.typed_options(), channels, outputs)
+        if hasattr(network, "begin_with_base"):
+            network.begin_with_base()
+        return network
+
+
+def learn(network: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> tuple[Any, torch.Tensor]:
+    """Return a network's logits, and the targets that they are held against.
+
+    One that is told where to look is told by the targets, and has to answer with what it was asked for alone.
+    """
+    if hasattr(network, "learn"):
+        logits, targets = network.learn(images, targets)
+        return logits, targets
+    return network(images), targets
 
 
 def build_loss(recipe: Recipe, regions: bool) -> Loss:
@@ -186,7 +206,7 @@ class SegmentationTask(L.LightningModule):
         if self.recipe.network.options.get("flat_axis") is None:
             images = images.contiguous(memory_format=torch.channels_last_3d)
         with record_function("network"):
-            logits = self.network(images)
+            logits, targets = learn(self.network, images, targets)
         if not self.recipe.loss.deep_supervision and not isinstance(logits, torch.Tensor):
             logits = logits[0]
         with record_function("loss"):

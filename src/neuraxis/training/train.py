@@ -29,7 +29,7 @@ from neuraxis.progress import Progress, Silent
 from neuraxis.recipe.recipe import Recipe
 from neuraxis.training.callbacks import Checkpoints, Curves, Steering, Stopping, Telling
 from neuraxis.training.checkpoints import AtomicCheckpointIO
-from neuraxis.training.data import Batch, step_stream, training_sampler
+from neuraxis.training.data import Batch, sees_whole_slices, step_stream, training_sampler
 from neuraxis.training.determinism import deterministic
 from neuraxis.training.devices.pace import Pace
 from neuraxis.training.devices.ranks import ALONE, Ranks
@@ -47,6 +47,7 @@ from neuraxis.training.transfer.matching import Ends
 log = logging.getLogger("neuraxis")
 
 HELD_OUT_SEED = 2**31 - 1
+EMBEDDINGS = "embeddings"
 LEAST_TIMED, FEW_TIMED, MOST_TIMED = 3, 15, 300
 
 
@@ -192,13 +193,16 @@ def make_task(job: TrainingJob) -> SegmentationTask:
     task = SegmentationTask(job.recipe, job.channels, len(job.labels.outputs), bool(job.labels.regions))
     task.course, task.ranks = job.course or task.course, job.ranks
     refuse_unknown_parts(task.network, job.recipe.stage)
+    if hasattr(task.network, "keep_embeddings") and job.recipe.augmentation.preset == "none":
+        task.network.keep_embeddings(job.folder / EMBEDDINGS)
     return task
 
 
 def held_out_sampler(job: TrainingJob) -> PatchSampler:
     """Return the sampler of the fixed held-out patches that the curves show."""
     patches = job.recipe.patches
-    options = SamplerOptions(patches.shape, patches.shape, patches.batch, 1.0, HELD_OUT_SEED)
+    whole = sees_whole_slices(job.recipe)
+    options = SamplerOptions(patches.shape, patches.shape, patches.batch, 1.0, HELD_OUT_SEED, whole=whole)
     return PatchSampler(job.store, job.fold.validation or job.fold.training, options)
 
 

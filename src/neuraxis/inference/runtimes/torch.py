@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from safetensors.torch import load_file
@@ -10,7 +12,7 @@ from neuraxis.bundle.bundle import ModelBundle
 from neuraxis.errors import BundleError, ResourceError, UsageError
 from neuraxis.hardware import processor_has_bf16, usable_cores
 from neuraxis.inference.runtimes.options import GPU_VOXELS, RuntimeOptions, fold_of, short_reason, takes_half
-from neuraxis.networks.catalog import NETWORKS
+from neuraxis.networks.catalog import NETWORKS, PROMPTED
 
 
 class TorchRuntime:
@@ -41,7 +43,7 @@ class TorchRuntime:
             reason = f"does not fit the network '{recipe.name}' ({short_reason(error)})"
             raise BundleError(f"{fold.weights}: {reason}. Fetch the bundle again.") from error
         # tensor cores multiply half precision fastest where a voxel's channels lie together
-        quick = half and self._device.type == "cuda"
+        quick = half and self._device.type == "cuda" and recipe.name not in PROMPTED
         self._layout = torch.channels_last_3d if quick else torch.contiguous_format
         self._network = network.eval().to(self._device, memory_format=self._layout)
 
@@ -55,6 +57,18 @@ class TorchRuntime:
         except torch.cuda.OutOfMemoryError as error:
             raise ResourceError(f"Memory ran out on {self.device}. Free it, or segment with --device cpu.") from error
         return logits
+
+    def ask(self, method: str, *arguments: Any) -> Any:
+        """Call a method of a network that is told where to look (see `Promptable`).
+
+        Raises:
+            ResourceError: the device's memory does not suffice.
+        """
+        try:
+            with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, self.precision == "bf16"):
+                return getattr(self._network, method)(*arguments)
+        except torch.cuda.OutOfMemoryError as error:
+            raise ResourceError(f"Memory ran out on {self.device}. Free it, or segment with --device cpu.") from error
 
     def batch_of(self, voxels: int) -> int:
         """Return 1 on a processor, and on a GPU as many windows as make about 4 million voxels."""

@@ -14,6 +14,7 @@ from neuraxis.pipelines.runs.state import find_runs, read_run, size_of
 REMOVABLE = {
     "prepared": "the prepared cases, made anew from the data",
     "checkpoint.pt": "the checkpoint, whose weights are in the model",
+    "embeddings": "embeddings of slices, computed anew from the base",
     "profile/trace.json": "the profiler's trace, summed up in profile.csv",
     "bundle-parts": "left by a process that was killed",
 }

@@ -12,6 +12,7 @@ from neuraxis.bundle.bundle import ModelBundle, open_bundle
 from neuraxis.bundle.card import Card
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.errors import DataError, RecipeError, UsageError, suggest
+from neuraxis.networks.catalog import PROMPTED
 from neuraxis.recipe.planner import WISHED, Plan
 from neuraxis.recipe.recipe import Recipe
 from neuraxis.recipe.wishes import Wishes, leaves, look_up
@@ -41,6 +42,11 @@ def wishes_from(bundle: ModelBundle | None, dataset: Dataset, wished: Mapping[st
     recipe, channels = bundle.recipe, dataset.channels
     if bundle.previous_labels:
         raise UsageError(f"--from {bundle.path}: is the second stage of a cascade. Name a model of one stage.")
+    if recipe.network.name in PROMPTED:
+        raise UsageError(
+            f"--from {bundle.path}: is told where to look; such a model begins with its base. Set "
+            "network.options.base, or name a model of another network."
+        )
     if recipe.preparation.axes != (0, 1, 2):
         axes = "".join("XYZ"[axis] for axis in recipe.preparation.axes)
         raise UsageError(
