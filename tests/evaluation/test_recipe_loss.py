@@ -100,6 +100,8 @@ def test_what_is_missing_is_said_in_a_line(tmp_path: Path) -> None:
         scored(bare, metrics=("loss",))
     with pytest.raises(DataError, match="'loss' needs probabilities, and no case has any"):
         scored(bare, loss=recipe())
+    with pytest.raises(DataError, match=r"a: loss\.class_weights has 2 numbers for 3 outputs"):
+        scored(folders(tmp_path, a=SAID), loss=recipe(class_weights=(1, 2)))
     foreground = folders(tmp_path, a=SAID[1:])
     with pytest.raises(DataError, match=r"a: .*one for each (output|label)"):
         scored(foreground, loss=recipe(), metrics=("dice",))

@@ -148,3 +148,15 @@ def test_groups_of_points_differ_in_colour_and_shape(read_html: Reader) -> None:
     assert len({one.one("path").attributes["d"] for one in marks}) == 3
     assert [one.text() for one in plot.all("title")] == [f"case {n} (site {n})" for n in range(3)]
     assert read_html(mark_legend(list(groups))).text() == "site 0site 1site 2"
+
+
+def test_numbers_of_an_axis_do_not_touch(read_html: Callable[[str], Any]) -> None:
+    plot = read_html(strip_plot({"lesion": {str(place): 0.0011 + 0.0005 * place for place in range(6)}}, "ECE"))
+    spans = []
+    for one in plot.all("text", class_="tick"):
+        x, width = float(one.attributes["x"]), 6.5 * len(one.text())
+        begin = {"first": x, "last": x - width}.get(one.attributes["class"].split()[-1], x - width / 2)
+        spans.append((begin, begin + width))
+
+    assert len(spans) >= 3
+    assert all(later[0] - sooner[1] > 3 for sooner, later in zip(spans, spans[1:], strict=False))

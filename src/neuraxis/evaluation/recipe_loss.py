@@ -34,7 +34,7 @@ def recipe_loss(
         spacing_mm: size of a voxel along each axis.
 
     Raises:
-        DataError: there is not one volume for each output.
+        DataError: there is not one volume, or not one class weight, for each output.
         RecipeError: the recipe's class weights are not numbers yet.
         MissingExtra: torch is not installed.
     """
@@ -42,6 +42,12 @@ def recipe_loss(
         raise DataError(
             f"the probabilities hold {len(probability)} volumes, and the loss needs one for each output "
             f"({', '.join(labels.outputs)}). Predict again with --probabilities."
+        )
+    weights = recipe.loss.class_weights
+    if not isinstance(weights, str) and len(weights) not in (0, len(labels.outputs)):
+        raise DataError(
+            f"loss.class_weights has {len(weights)} numbers for {len(labels.outputs)} outputs "
+            f"({', '.join(labels.outputs)}). Name the bundle or the run that made these probabilities."
         )
     flat_axis = recipe.network.options.get("flat_axis")
     extent = [count * size for count, size in zip(target.shape[1:], spacing_mm, strict=True)]

@@ -1,4 +1,4 @@
-"""Learning curves: which columns belong together, and thinning without hiding what happened."""
+"""Curves of a training: which columns belong together, and thinning without hiding what happened."""
 
 from __future__ import annotations
 

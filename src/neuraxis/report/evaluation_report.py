@@ -158,7 +158,7 @@ def _curves(rows: Sequence[Row]) -> Section | None:
         figure(join(curve_plot(panel), legend([curve.name for curve in panel.curves])), panel.title)
         for panel in panels(rows)
     ]
-    return Section("curves", "Learning curves", tag("div", *plots, class_="plots")) if plots else None
+    return Section("curves", "Training", tag("div", *plots, class_="plots")) if plots else None
 
 
 def _profile(rows: Sequence[Mapping[str, Any]]) -> Section | None:

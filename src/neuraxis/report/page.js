@@ -72,6 +72,16 @@
     addFilters(block, table);
   }
 
+  // A table that is wider than its place fades at the edge behind which it goes on.
+  const tables = Array.from(document.querySelectorAll(".scroll"));
+  const fade = (box) => box.toggleAttribute("data-more", box.scrollLeft + box.clientWidth < box.scrollWidth - 2);
+  const watch = new ResizeObserver((entries) => entries.forEach((entry) => fade(entry.target.closest(".scroll"))));
+  for (const box of tables) {
+    box.addEventListener("scroll", () => fade(box), { passive: true });
+    watch.observe(box);
+    watch.observe(box.querySelector("table"));
+  }
+
   // What is folded away on the screen is open on paper.
   const folded = () => Array.from(document.querySelectorAll("details:not([open])"));
   let opened = [];

@@ -244,9 +244,18 @@ def _rows_of_grid(ticks: Sequence[float], y: Scale) -> Markup:
 
 def _ticks_below(ticks: Sequence[float], x: Scale, top: float, unit: str) -> Markup:
     texts = (
-        tag("text", _tick(tick), x=x(tick), y=top + 15, class_=f"tick{_anchor(x(tick), _tick(tick))}") for tick in ticks
+        tag("text", _tick(tick), x=x(tick), y=top + 15, class_=f"tick{_anchor(x(tick), _tick(tick))}")
+        for tick in ticks[:: _every(ticks, x)]
     )
     return join(*texts, tag("text", unit, x=(x(ticks[0]) + WIDTH - _RIGHT) / 2, y=top + 31, class_="unit"))
+
+
+def _every(ticks: Sequence[float], x: Scale) -> int:
+    """Return that only each so many of the ticks bear a number, so that numbers do not touch."""
+    if len(ticks) < 2:
+        return 1
+    widest = _DIGIT * max(len(_tick(tick)) for tick in ticks)
+    return max(1, math.ceil(1.6 * widest / (x(ticks[1]) - x(ticks[0]))))
 
 
 def _tick(value: float) -> str:

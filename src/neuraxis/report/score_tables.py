@@ -113,8 +113,12 @@ def shown_metrics(scores: Scores) -> tuple[str, ...]:
     return tuple(name for name in first.values() if lesions or not name.startswith(_OF_LESIONS))
 
 
-def verdict(scores: Scores) -> Markup:
+def verdict(scores: Scores, named: str = "Scores") -> Markup:
     """Return the scores in large figures (mean foreground Dice first), and below them a table of all that is plotted.
+
+    Args:
+        scores: the rows.
+        named: what the table is called; two on one page need two names.
 
     Raises:
         ValueError: there is no row.
@@ -122,7 +126,7 @@ def verdict(scores: Scores) -> Markup:
     if not scores.rows:
         raise ValueError("Without a row there is nothing to sum up.")
     summary = scores.summary()
-    return join(_tiles(scores, summary), _summary_table(scores, summary))
+    return join(_tiles(scores, summary), _summary_table(scores, summary, named))
 
 
 def _tiles(scores: Scores, summary: Summaries) -> Markup:
@@ -138,12 +142,12 @@ def _tiles(scores: Scores, summary: Summaries) -> Markup:
     return tag("div", *parts, class_="tiles")
 
 
-def _summary_table(scores: Scores, summary: Summaries) -> Markup:
+def _summary_table(scores: Scores, summary: Summaries, named: str) -> Markup:
     """Return n, mean, interval, SD and median of each metric that is plotted, in each structure."""
     figures = tuple(Column(name, numeric=True) for name in ("n", "Mean", "95 % CI", "SD", "Median"))
     structures = scores.structures()
     metrics = [name for name in shown_metrics(scores) if term(name).plotted] or list(scores.metrics)
-    caption = "Scores by metric and structure; the interval is that of the mean"
+    caption = f"{named} by metric and structure; the interval is that of the mean"
     if len(structures) == 1:
         found = summary[structures[0]]
         rows = [_summary_row(term(name).title, found[name], name) for name in metrics]

@@ -133,5 +133,7 @@ def _crossed_section(chosen: Chosen) -> Section:
         [f"fold {fold}", pick.base, "; ".join(pick.rules.in_words()) or "none", "yes" if pick == chosen.pick else "no"]
         for fold, pick in sorted(chosen.picks.items())
     ]
-    body = join(verdict(chosen.cross_fitted), table(columns, rows, "What was chosen without each fold"))
+    body = join(
+        verdict(chosen.cross_fitted, "Cross-fitted scores"), table(columns, rows, "What was chosen without each fold")
+    )
     return Section("cross-fitted", "Cross-fitted estimate", body, lead)

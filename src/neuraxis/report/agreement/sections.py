@@ -132,7 +132,7 @@ def raters_section(standings: Sequence[RaterStanding], williams: Sequence[Willia
         name = "the model" if one.who == MODEL else one.who
         interval = _between(one.low, one.high)
         groups.setdefault(title, []).append((name, str(one.rank), number(one.with_raters), interval, *values))
-    names = ("Rank", "Dice with raters", "95 % CI", "with majority of others", "with STAPLE of others")
+    names = ("Rank", "Dice with raters", "95 % CI", "With majority of others", "With STAPLE of others")
     columns = (Column("Who"), *(Column(name, numeric=True) for name in names))
     lead = (
         "Mean Dice with the (other) raters, and with the consensus of the others. Williams' index is the model's mean "
