@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -151,7 +152,7 @@ def test_groups_of_points_differ_in_colour_and_shape(read_html: Reader) -> None:
 
 
 def test_numbers_of_an_axis_do_not_touch(read_html: Callable[[str], Any]) -> None:
-    plot = read_html(strip_plot({"lesion": {str(place): 0.0011 + 0.0005 * place for place in range(6)}}, "ECE"))
+    plot = read_html(strip_plot({"lesion": {str(place): 0.00011 + 0.00005 * place for place in range(6)}}, "ECE"))
     spans = []
     for one in plot.all("text", class_="tick"):
         x, width = float(one.attributes["x"]), 6.5 * len(one.text())
@@ -159,4 +160,4 @@ def test_numbers_of_an_axis_do_not_touch(read_html: Callable[[str], Any]) -> Non
         spans.append((begin, begin + width))
 
     assert len(spans) >= 3
-    assert all(later[0] - sooner[1] > 3 for sooner, later in zip(spans, spans[1:], strict=False))
+    assert all(later[0] - sooner[1] > 3 for sooner, later in pairwise(spans))
