@@ -131,6 +131,17 @@ def test_structures_are_the_numbers_that_occur_where_nothing_names_them(
     assert scores.rows[2].numbers == (5,)
 
 
+def test_a_number_that_predictions_alone_hold_is_said_with_its_case(tmp_path: Path) -> None:
+    one, other = np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8)
+    one[1, 1, 1], other[1, 1, 1] = 1, 7
+    for folder, maps in (("p", (one, other)), ("r", (one, one))):
+        for id, array in zip("ab", maps, strict=True):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            nifti.write(tmp_path / folder / f"{id}.nii.gz", Volume(array[None], Grid(array.shape, np.eye(4))))
+    notes = evaluate(tmp_path / "p", tmp_path / "r").notes
+    assert any("In predictions alone occur 7 (b): were other labels meant?" in note for note in notes)
+
+
 @pytest.mark.parametrize("place", [".", "predictions", "references"])
 def test_a_dataset_json_beside_the_files_names_the_structures(
     tmp_path: Path, place: str, line: Callable, folders: Callable

@@ -91,6 +91,17 @@ def test_a_dataset_brings_its_subjects_and_sites(tmp_path: Path) -> None:
     ]
 
 
+def test_what_other_programs_add_to_the_name_of_a_case_is_understood(tmp_path: Path) -> None:
+    names = ("a_pred.nii.gz", "b_class-0_pred.nii.gz", "c_dseg.nii.gz", "d_mask.nii.gz", "e_prediction.nii.gz")
+    references = folder(tmp_path / "r", "a.nii.gz", "b.nii.gz", "c.nii.gz", "d_mask.nii.gz", "e.nii.gz")
+
+    pairs = find_pairs(folder(tmp_path / "p", *names), references)
+
+    assert ids_and_files(pairs) == list(zip(("a", "b", "c", "d_mask", "e"), names, strict=True))
+    with pytest.raises(DataError, match=r"f_pred"):
+        find_pairs(folder(tmp_path / "p", "f_pred.nii.gz"), references)
+
+
 def test_a_known_id_that_ends_in_seg_is_taken_as_it_is(tmp_path: Path) -> None:
     pairs = find_pairs(folder(tmp_path / "p", "a_seg.nii.gz"), dataset(tmp_path / "d", "a_seg"))
     assert ids_and_files(pairs) == [("a_seg", "a_seg.nii.gz")]

@@ -292,20 +292,28 @@ def _labels(
     if described:
         labels = read_labels(read_description(described.parent), f"{described}: labels")
         return labels, (f"The structures are those of {described}.",)
-    return _labels_present(pairs, progress), ("The structures are the numbers that occur in the files.",)
+    labels, strange = _labels_present(pairs, progress)
+    note = "The structures are the numbers that occur in the files."
+    if strange:
+        said = ", ".join(f"{number} ({case})" for number, case in sorted(strange.items()))
+        note += f" In predictions alone occur {said}: were other labels meant?"
+    return labels, (note,)
 
 
-def _labels_present(pairs: Sequence[Pair], progress: Progress) -> Labels:
-    """Return one label for each number that occurs in any file, called by its number."""
+def _labels_present(pairs: Sequence[Pair], progress: Progress) -> tuple[Labels, dict[int, str]]:
+    """Return a label for each number that occurs, and the numbers of predictions alone, each with a case."""
 
-    def numbers(pair: Pair) -> set[int]:
+    def numbers(pair: Pair) -> tuple[set[int], set[int]]:
         predicted, reference = _read(pair)
-        return _numbers(predicted) | _numbers(reference)
+        return _numbers(predicted), _numbers(reference)
 
-    present: set[int] = set()
+    present, known, first = set[int](), {0}, dict[int, str]()
     with progress.stage("Looking for labels", len(pairs)) as stage:
         for pair, found in zip(pairs, map_in_order(numbers, pairs), strict=True):
-            present |= found
+            predicted, wanted = found
+            present |= predicted | wanted
+            known |= wanted
+            first = dict.fromkeys(predicted, pair.reference.id) | first
             stage.advance(note=pair.reference.id)
             if len(present) > _MOST_LABELS:
                 raise DataError(
@@ -317,7 +325,8 @@ def _labels_present(pairs: Sequence[Pair], progress: Progress) -> Labels:
             f"{len(pairs)} predictions and references hold nothing but background. Needed is one label at least; "
             "check the files."
         )
-    return Labels(names={"background": 0, **{str(number): number for number in sorted(present - {0})}})
+    labels = Labels(names={"background": 0, **{str(number): number for number in sorted(present - {0})}})
+    return labels, {number: case for number, case in first.items() if number not in known}
 
 
 def _read(pair: Pair) -> tuple[Volume, Volume]:

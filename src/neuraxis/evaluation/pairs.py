@@ -1,8 +1,8 @@
 """Which prediction belongs to which reference, and do they lie on one grid.
 
-Files are matched by case id: the file's name without `.nii.gz` or `.nii`, and without a trailing `_seg`. Nothing is
-dropped in silence: a case without its partner, two files of one case, or another grid stops the work, and the
-message lists them all.
+Files are matched by case id: the file's name without its ending, and without what programs add to the name of a case,
+such as `_seg` or ivadomed's `_pred`. Nothing is dropped in silence: a case without its partner, two files of one case,
+or another grid stops the work, and the message lists them all.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from neuraxis.volume.formats.any_format import stem
 from neuraxis.volume.grid import SAME_VOXELS
 
 _LISTED = 20
+_ADDED = ("_seg", "_dseg", "_pred", "_class-0_pred", "_prediction", "_segmentation", "_mask")
 
 
 @dataclass(frozen=True)
@@ -168,14 +169,22 @@ def _label_maps(folder: Path) -> list[Path]:
 
 
 def _unique(folder: Path, files: list[Path], known: set[str]) -> dict[str, Path]:
-    """Name each file by its case: as it is called where that is a known id, else without `_seg`."""
+    """Name each file by its case: as it is called where that is a known id, else without what programs add to it."""
     found: dict[str, Path] = {}
     for path in files:
-        id = stem(path) if stem(path) in known else stem(path).removesuffix("_seg")
+        id = _id_of(stem(path), known)
         if id in found:
             raise DataError(f"{folder}: {found[id].name} and {path.name} are both of case '{id}'. Take one out.")
         found[id] = path
     return found
+
+
+def _id_of(name: str, known: set[str]) -> str:
+    """Return the case that a file's name means; of an unknown one the name without `_seg`."""
+    if name in known:
+        return name
+    bare = [name.removesuffix(added) for added in _ADDED if name.endswith(added)]
+    return next((id for id in bare if id in known), name.removesuffix("_seg"))
 
 
 def _case_of(path: Path) -> Case:
