@@ -16,6 +16,7 @@ from neuraxis.networks import experts
 from neuraxis.networks.catalog import LAYERS, NETWORKS, OPTIONS, PROMPTED
 from neuraxis.networks.cost import cost
 from neuraxis.networks.topology import plan_topology
+from neuraxis.recipe.candidates import BASE_FEATURES, MOST_FEATURES, PLANNED
 from neuraxis.recipe.wishes import resolve
 
 CHANNELS, OUTPUTS = 2, 3
@@ -104,6 +105,18 @@ def test_a_recipe_holds_the_options_and_gives_them_back(name, patch) -> None:
     )
 
     assert recipe.network.typed_options() == options
+
+
+@every_network
+@pytest.mark.parametrize("patch", [(128, 128, 128), (40, 56, 40), (128, 128, 24), (256, 192, 1)])
+def test_a_plan_keeps_all_that_a_network_decides_for_a_patch(name, patch) -> None:
+    kind, spacing = OPTIONS.load(name), (1.0, 1.0, 4.0 if patch[2] == 24 else 1.0)
+    options = kind.planned(plan_topology(patch, spacing), BASE_FEATURES, MOST_FEATURES, 2 if patch[2] == 1 else None)
+
+    kept = {key: getattr(options, key) for key in PLANNED if hasattr(options, key)}
+
+    assert kind(**kept) == options
+    assert all(size >= factor for size, factor in zip(patch, options.stride, strict=True))
 
 
 @every_network

@@ -68,13 +68,13 @@ def test_a_shallow_patch_gets_an_encoder_of_as_many_levels():
     options = EfficientNetUNetOptions.planned(plan_topology((32, 32, 16), (1.0, 1.0, 1.0)), 32, 320)
     network = EfficientNetUNet(options, 1, 2)
 
-    assert (options.stride, {group.level for group in options.groups}) == ((8, 8, 4), {1, 2, 3})
+    assert (options.stride, {group.level for group in options.block_groups}) == ((8, 8, 4), {1, 2, 3})
     assert [type(layer).__name__ for layer in network.encoder[2]] == ["InvertedBlock"] * 2
     assert EfficientNetUNetOptions.planned(SLICES, 8, 320, flat_axis=2).stem_width == 8
 
 
 def test_a_block_keeps_a_shortcut_only_where_it_changes_no_size():
-    first = EfficientNetUNetOptions.planned(SLICES, 32, 320, flat_axis=2).groups[1]
+    first = EfficientNetUNetOptions.planned(SLICES, 32, 320, flat_axis=2).block_groups[1]
 
     assert InvertedBlock(24, first, (1, 1), batch=False).is_residual
     assert not InvertedBlock(16, first, (1, 1), batch=False).is_residual

@@ -37,15 +37,17 @@ def test_swin_unet_has_the_27_17_million_parameters_that_its_authors_count():
 
 @pytest.mark.parametrize(("size", "shifted"), [((7, 5), False), ((8, 6), False), ((8, 12), True), ((7, 5), True)])
 def test_a_token_looks_at_those_of_its_window_alone(size, shifted):
-    """Each of a window of 4 x 4, which begins two tokens earlier where it is shifted."""
+    """Each of a window of 4 x 4, or 3 along an axis of 5 or 6; it begins half of that earlier where it is shifted."""
     layer, tokens = WindowAttention(4, 2, (4, 4), shifted), torch.randn(1, *size, 4, requires_grad=True)
-    begins = 2 if shifted else 0
-    for x, y in ((0, 0), (3, 4), (size[0] - 1, size[1] - 1), (5, 2)):
+    steps = [3 if side in (5, 6) else 4 for side in size]
+    begins = [step - step // 2 if shifted else 0 for step in steps]
+    for x, y in ((0, 0), (3, 3), (size[0] - 1, size[1] - 1), (5, 2)):
         (seen,) = torch.autograd.grad(layer(tokens)[0, x, y].square().sum(), tokens)
-        there = [
-            [(a + begins) // 4 == (x + begins) // 4 and (b + begins) // 4 == (y + begins) // 4 for b in range(size[1])]
-            for a in range(size[0])
+        along = [
+            [(other + begin) // step == (own + begin) // step for other in range(side)]
+            for own, side, step, begin in zip((x, y), size, steps, begins, strict=True)
         ]
+        there = [[a and b for b in along[1]] for a in along[0]]
         assert torch.equal(seen[0].abs().sum(-1) > 0, torch.tensor(there))
 
 
@@ -86,9 +88,10 @@ def test_the_bias_of_a_pair_is_that_of_its_distance_in_smaller_windows_too():
             assert small[one, other] == distance[a - c + 2, b - d + 4] == whole[5 * a + b, 5 * c + d]
 
 
-def test_grids_no_longer_than_a_window_are_one_window():
+def test_windows_are_as_few_and_as_alike_as_can_be_and_a_single_one_is_not_shifted():
     assert windows_of((7, 4, 1), (7, 7, 1), shifted=True) == ((7, 0, 0), (4, 0, 0), (1, 0, 0))
-    assert windows_of((64,), (7,), shifted=True) == ((7, 4, 2),)
+    assert windows_of((64, 8), (7, 7), shifted=True) == ((7, 4, 2), (4, 2, 2))
+    assert windows_of((64, 8), (7, 7), shifted=False) == ((7, 0, 6), (4, 0, 0))
 
 
 def test_expanding_lays_out_what_merging_laid_side_by_side():

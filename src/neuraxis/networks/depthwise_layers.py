@@ -64,7 +64,7 @@ def efficientnet_unet_layers(
     sizes, before, levels = sizes_of(options.strides, patch), options.stem_width, range(1, len(options.strides))
     yield Layer(channels, before, _cube(3, options), sizes[1], bias=False, held=3 * before)
     fine = sizes[1]
-    for group in options.groups:
+    for group in options.block_groups:
         for _ in range(group.blocks):
             yield from _inverted_block(before, group, _cube(group.kernel, options), (fine, sizes[group.level]))
             before, fine = group.width, sizes[group.level]

@@ -138,7 +138,7 @@ class EfficientNetUNetOptions(Stages):
         return self._scaled(32)
 
     @property
-    def groups(self) -> tuple[Group, ...]:
+    def block_groups(self) -> tuple[Group, ...]:
         """The encoder's groups of blocks, widened and repeated by its scale, as deep as there are stages."""
         deeper = SCALES[self.scale][1]
         return tuple(
@@ -149,7 +149,7 @@ class EfficientNetUNetOptions(Stages):
 
     def given(self, level: int) -> int:
         """Return the channels that the encoder gives after it halved the image that often."""
-        return [group.width for group in self.groups if group.level == level][-1]
+        return [group.width for group in self.block_groups if group.level == level][-1]
 
     def _scaled(self, width: int) -> int:
         """Return a width that is a multiple of 8 and no more than a tenth below, as the authors round."""

@@ -42,7 +42,7 @@ class EfficientNetUNet(EncoderDecoder):
             stem = _normed(convolution(channels, before, (3,) * len(stride), stride, bias=False), batch)
             layers: list[nn.Module] = [*stem, nn.SiLU(inplace=True)] if level == 1 else []
             moved = stride if level > 1 else ones
-            for group in (group for group in options.groups if group.level == level):
+            for group in (group for group in options.block_groups if group.level == level):
                 for _ in range(group.blocks):
                     layers.append(InvertedBlock(before, group, moved, batch))
                     before, moved = group.width, ones

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import ceil, prod
 from typing import ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -25,7 +25,7 @@ class SwinUNETROptions(Stages):
         heads: of the attention at each stage but the finest and the coarsest; they divide its features.
         depths: blocks at each of these stages.
         expansion: how many times as wide the feed-forward layers are inside.
-        window: tokens along (X, Y, Z) that look at each other; a grid that is no larger is one window.
+        window: tokens along (X, Y, Z) that look at each other, at the most.
     """
 
     heads: tuple[int, ...] = (3, 6, 12, 24)
@@ -67,7 +67,7 @@ class SwinUNetOptions(BaseModel):
         depths: blocks of each stage of the encoder, and of the decoder.
         strides: voxels along (X, Y, Z) that make a token of the first stage; tokens that make one of the next stage.
         expansion: how many times as wide the feed-forward layers are inside.
-        window: tokens along (X, Y, Z) that look at each other; a grid that is no larger is one window.
+        window: tokens along (X, Y, Z) that look at each other, at the most.
         flat_axis: the axis that has one voxel in a 2D network; None in a 3D one.
     """
 
@@ -129,14 +129,15 @@ def check_windows(features: tuple[int, ...], heads: tuple[int, ...], depths: tup
 def windows_of(size: tuple[int, ...], window: tuple[int, ...], shifted: bool) -> tuple[tuple[int, ...], ...]:
     """Return how a grid of tokens is cut into windows: for each axis the window, what is added before and after.
 
-    A shifted window begins half a window earlier; a grid that is no longer than the window is one window, not shifted.
+    There are as few as the largest window allows, all alike, so that next to nothing has to be added: a grid of 8 has
+    two of 4 where the largest is 7. A shifted window begins half a window earlier; a single one is not shifted.
 
-    >>> windows_of((14, 5), (7, 7), shifted=True)
-    ((7, 4, 3), (5, 0, 0))
+    >>> windows_of((14, 8, 5), (7, 7, 7), shifted=True)
+    ((7, 4, 3), (4, 2, 2), (5, 0, 0))
     """
     cut = []
     for side, most in zip(size, window, strict=True):
-        step = min(side, most)
+        step = ceil(side / ceil(side / most))
         before = step - step // 2 if shifted and side > most else 0
         cut.append((step, before, -(before + side) % step))
     return tuple(cut)

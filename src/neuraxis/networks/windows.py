@@ -29,7 +29,7 @@ class WindowAttention(nn.Module):
     Args:
         width: features of a token.
         heads: they are dealt to.
-        window: tokens along each axis.
+        window: tokens along each axis, at the most.
         shifted: whether windows begin half a window earlier.
     """
 
