@@ -17,7 +17,7 @@ from neuraxis.cli.printing import columns, show, show_json
 class ExportChoices:
     """Which form, and where it goes."""
 
-    to: Annotated[str, Parameter(help="The form: folder, monai, nnunet, onnx or sct.")]
+    to: Annotated[str, Parameter(help="The form: browser, folder, monai, nnunet, onnx or sct.")]
     into: Annotated[Path, Parameter(help="The folder to write; for sct a NAME.zip.")]
     overwrite: Overwrite = False
 
@@ -30,7 +30,8 @@ def export_model(
     folder: its own files, unpacked. onnx: a network for each fold, and in
     model.json what a program must do around it. monai: a bundle of MONAI.
     nnunet: a results folder of nnU-Net. sct: a zip for the Spinal Cord
-    Toolbox. What a form cannot say is refused, or told in its README. For
+    Toolbox. browser: as onnx, with networks that ONNX Runtime Web runs in a
+    page, checked against the model's own. What a form cannot say is refused, or told in its README. For
     int8 networks that neuraxis itself runs: neuraxis bundle quantise.
 
     For example:

@@ -8,6 +8,11 @@ from neuraxis.registry import Catalog, Entry
 EXPORTS = Catalog(
     "export",
     {
+        "browser": Entry(
+            "neuraxis.pipelines.browser.exporting:export_browser",
+            "networks rewritten for ONNX Runtime Web, and what a page must know",
+            "train",
+        ),
         "folder": Entry("neuraxis.bundle.exports.folder:export_folder", "the bundle's own files, unpacked"),
         "monai": Entry(
             "neuraxis.bundle.exports.monai:export_monai", "a bundle of MONAI that runs without neuraxis", "train"

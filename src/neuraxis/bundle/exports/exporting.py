@@ -16,7 +16,7 @@ def export_bundle(model: ModelBundle | Path | str, into: Path | str, to: str, ov
     Args:
         model: an opened bundle, or where it lies.
         into: the folder to write; for "sct" a zip.
-        to: the form, by its name in the catalog: "folder", "monai", "nnunet", "onnx" or "sct".
+        to: the form, by its name in the catalog: "browser", "folder", "monai", "nnunet", "onnx" or "sct".
         overwrite: whether an older export of the same form may be replaced.
 
     Returns:
@@ -26,7 +26,7 @@ def export_bundle(model: ModelBundle | Path | str, into: Path | str, to: str, ov
         UnknownName: there is no such form; the message offers the nearest.
         UsageError: `into` exists, or is something else than an older export.
         BundleError: the model is refused, or the form cannot say what it needs; a cascade goes into a folder alone,
-            and rules of post-processing into a folder or ONNX alone.
+            and rules of post-processing into a folder, ONNX or a page's form alone.
         ResourceError: `into` cannot be written.
         MissingExtra: a package that writes this form is not installed.
     """
@@ -43,7 +43,7 @@ def export_bundle(model: ModelBundle | Path | str, into: Path | str, to: str, ov
             "has no place for them. Export it with --to folder, or one of the models by itself."
         )
     rules = bundle.recipe.postprocessing.in_words()
-    if rules and to not in ("folder", "onnx"):
+    if rules and to not in ("folder", "onnx", "browser"):
         raise BundleError(
             f"{bundle.path}: post-processes what it finds ({'; '.join(rules)}), for which '{to}' has no place. Export "
             "it with --to folder or --to onnx."

@@ -37,7 +37,7 @@ def export_onnx(bundle: ModelBundle, into: Path, overwrite: bool = False) -> Pat
     """
     with new_folder(into, overwrite, MODEL) as part:
         networks = [_write_network(bundle, fold, part) for fold in bundle.folds]
-        write_json(part / MODEL, _describe(bundle, networks))
+        write_json(part / MODEL, describe(bundle, networks))
     return into
 
 
@@ -59,7 +59,8 @@ def _write_network(bundle: ModelBundle, fold: FoldFiles, folder: Path) -> dict[s
     return {"fold": fold.index, "network": path.name, "sha256": {file.name: sha256(file) for file in files}}
 
 
-def _describe(bundle: ModelBundle, networks: list[dict[str, Any]]) -> dict[str, Any]:
+def describe(bundle: ModelBundle, networks: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what a program must know around the networks; of each it is given what to say of its files."""
     recipe, labels, card = bundle.recipe, bundle.labels, bundle.card
     window = list(recipe.patches.shape)
     told = ("name", "summary", "notice", "intended_use", "limits", "licence", "citation", "created", "versions")
