@@ -17,13 +17,13 @@ FACE = Path(neuraxis.__file__)
 NAMES = {
     # verbs
     "open_dataset", "check", "plan", "prepare", "train", "fit", "segment", "segment_files", "evaluate", "write_report",
-    "choose", "compare", "convert", "domain_shift", "inspect", "learning_curve", "transfer",
+    "choose", "compare", "convert", "domain_shift", "explain", "inspect", "learning_curve", "transfer",
     "read_volume", "open_bundle", "list_choices", "examine_machine", "run_demo",
     "export_bundle", "import_bundle", "list_bundles", "pull_bundle", "cite_bundle", "quantise_bundle",
     "list_runs", "make_phantoms", "stop_run", "list_sources", "fetch_dataset",
     # types
     "Case", "ChooseOptions", "CompareOptions", "ConvertOptions", "CurveOptions", "Dataset", "Finding", "FitResult",
-    "FetchedDataset", "Grid", "Labels", "MakeOptions", "ModelBundle", "SourceOptions",
+    "ExplainOptions", "FetchedDataset", "Grid", "Labels", "MakeOptions", "ModelBundle", "SourceOptions",
     "Plan", "Prediction", "Predictor", "PredictorOptions", "QuantiseOptions", "Recipe", "RunState", "Scores",
     "ScoringOptions", "SegmentOptions", "ShiftOptions", "TransferOptions", "Volume",
     # errors

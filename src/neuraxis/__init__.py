@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from neuraxis.pipelines.doctor import examine_machine
     from neuraxis.pipelines.evaluate import ScoringOptions, write_report
     from neuraxis.pipelines.evaluate import evaluate_folders as evaluate
+    from neuraxis.pipelines.explaining.explain import ExplainOptions, explain
     from neuraxis.pipelines.fit import FitResult
     from neuraxis.pipelines.forms.convert import ConvertOptions, convert
     from neuraxis.pipelines.int8.quantise import QuantiseOptions, quantise_bundle
@@ -81,6 +82,7 @@ else:
         **dict.fromkeys(("ShiftOptions", "domain_shift"), "neuraxis.pipelines.comparison.shift"),
         "evaluate": "neuraxis.pipelines.evaluate:evaluate_folders",
         "examine_machine": "neuraxis.pipelines.doctor",
+        **dict.fromkeys(("ExplainOptions", "explain"), "neuraxis.pipelines.explaining.explain"),
         "export_bundle": "neuraxis.bundle.exports.exporting",
         "inspect": "neuraxis.pipelines.checking.inspecting",
         **dict.fromkeys(("FetchedDataset", "SourceOptions", "fetch_dataset"), "neuraxis.dataset.sources.fetch"),
@@ -145,6 +147,7 @@ __all__ = [
     "CurveOptions",
     "DataError",
     "Dataset",
+    "ExplainOptions",
     "FetchedDataset",
     "Finding",
     "FitResult",
@@ -182,6 +185,7 @@ __all__ = [
     "domain_shift",
     "evaluate",
     "examine_machine",
+    "explain",
     "export_bundle",
     "fetch_dataset",
     "fit",

@@ -146,6 +146,10 @@ class Evaluating(Scoring):
     parquet: Annotated[
         bool, Parameter(help="Write scores.parquet beside scores.csv.", negative="", show_default=False)
     ] = False
+    explain: Annotated[
+        Path | None,
+        Parameter(help="Show the maps in this folder, written by neuraxis explain.", show_default=False),
+    ] = None
 
 
 PLAIN = Evaluating()
@@ -187,7 +191,11 @@ def evaluate(
     wish = evaluate_options(scoring)
     wish = wish if scoring.loss is None else replace(wish, loss=recipe_at(scoring.loss))
     options = ScoringOptions(
-        **vars(wish), raters=read_rater_folders(scoring.raters), gifs=scoring.gif, parquet=scoring.parquet
+        **vars(wish),
+        raters=read_rater_folders(scoring.raters),
+        gifs=scoring.gif,
+        parquet=scoring.parquet,
+        explained=scoring.explain,
     )
     with display(output) as progress:
         known = references if data == UNDECIDED else _open(references, data)

@@ -34,6 +34,7 @@ VERBS = {
     "convert": "neuraxis.cli.convert:convert",
     "evaluate": "neuraxis.cli.evaluate:evaluate",
     "compare": "neuraxis.cli.compare:compare",
+    "explain": "neuraxis.cli.explain:explain",
     "transfer": "neuraxis.cli.transfer:transfer",
     "inspect": "neuraxis.cli.inspect:inspect",
     "check": "neuraxis.cli.check:check",

@@ -164,9 +164,17 @@ class Predictor:
             ResourceError: memory or disk is lacking.
         """
         ready = self.prepare(scan) if isinstance(scan, Volume) else scan
-        if self._first is not None:
-            prepared, doubts = self._first.prepare_second(ready.scan, ready.prepared, progress)
-            ready = self._ready(ready.scan, prepared, (*ready.warnings, *doubts))
+        return self.predict_staged(self.staged(ready, progress), progress)
+
+    def staged(self, ready: Ready, progress: Progress | None = None) -> Ready:
+        """Return a scan as the last networks see it; in a cascade the first stage predicts it for them."""
+        if self._first is None:
+            return ready
+        prepared, doubts = self._first.prepare_second(ready.scan, ready.prepared, progress)
+        return self._ready(ready.scan, prepared, (*ready.warnings, *doubts))
+
+    def predict_staged(self, ready: Ready, progress: Progress | None = None) -> Prediction:
+        """Segment what `staged` returned, as `predict` does."""
         found, changes, doubts = self._finish(self._joined(ready, progress), ready.prepared)
         empty = () if found.segmentation.any() else ("Nothing was found: the segmentation is empty.",)
         return Prediction(
@@ -264,20 +272,21 @@ class Predictor:
 
     def _small(self, shape: Shape) -> list[str]:
         """Warn of a scan smaller than the window, unless the training scans were about as small."""
-        limits = zip(self._tiling.window, self._usual_shape(), strict=True)
+        limits = zip(self._tiling.window, _usual_shape(self.bundle), strict=True)
         if all(size >= min(side, SMALL * usual) for size, (side, usual) in zip(shape, limits, strict=True)):
             return []
         here, window = (" x ".join(map(str, sizes)) for sizes in (shape, self._tiling.window))
         return [f"The prepared scan of {here} voxels is smaller than the model's window of {window}: zeros were added."]
 
-    def _usual_shape(self) -> Sequence[float]:
-        """Return the median shape of the training scans at the model's spacing; infinite where the card has none."""
-        data = self.bundle.card.get("training_data", {})
-        shape, spacing = data.get("median_shape"), data.get("median_spacing_mm")
-        if not shape or not spacing:
-            return (math.inf,) * 3
-        wanted = self.bundle.recipe.preparation.spacing_mm
-        return [size * there / (here or there) for size, there, here in zip(shape, spacing, wanted, strict=True)]
+
+def _usual_shape(bundle: ModelBundle) -> Sequence[float]:
+    """Return the median shape of the training scans at the model's spacing; infinite where the card has none."""
+    data = bundle.card.get("training_data", {})
+    shape, spacing = data.get("median_shape"), data.get("median_spacing_mm")
+    if not shape or not spacing:
+        return (math.inf,) * 3
+    wanted = bundle.recipe.preparation.spacing_mm
+    return [size * there / (here or there) for size, there, here in zip(shape, spacing, wanted, strict=True)]
 
 
 def _oracle(ready: Ready) -> tuple[str, ...]:

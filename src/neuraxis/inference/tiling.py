@@ -65,6 +65,18 @@ class Tiling:
         counts = range(len(every) + 1)
         return tuple(itertools.chain.from_iterable(itertools.combinations(every, count) for count in counts))
 
+    def lay(self, image: np.ndarray) -> tuple[np.ndarray, Shape, tuple[Shape, ...]]:
+        """Return an image (C, X, Y, Z) padded to the window, where it begins in that, and each window's first voxel."""
+        padded, begin = pad_to_window(image, self.window, self.how.padding)
+        laid = stepped_starts if self.how.arithmetic == "monai" else window_starts
+        return padded, begin, laid(_shape(padded), self.window, self.how.overlap)
+
+    def weight(self) -> np.ndarray:
+        """Return how much each voxel of a window weighs where windows overlap, (x, y, z) float32."""
+        if self.how.arithmetic == "monai":
+            return monai_weight(self.window, self.how.weight)
+        return (nnunet_weight if self.how.arithmetic == "nnunet" else gaussian_weight)(self.window)
+
     def slabs(
         self,
         image: np.ndarray,
@@ -90,9 +102,7 @@ class Tiling:
             BundleError: a network gives NaN or infinity.
             ResourceError: memory and disk are lacking.
         """
-        padded, begin = pad_to_window(image, self.window, self.how.padding)
-        lay = stepped_starts if self.how.arithmetic == "monai" else window_starts
-        starts = lay(_shape(padded), self.window, self.how.overlap)
+        padded, begin, starts = self.lay(image)
         mergers = [self._merger(_shape(padded)) for _ in runtimes]
         inside = tuple(slice(first, first + size) for first, size in zip(begin[1:], image.shape[2:], strict=True))
         passes = len(starts) * len(self.mirrors) * len(runtimes)
@@ -160,11 +170,7 @@ class Tiling:
 
     def _merger(self, shape: Shape) -> Merger:
         in_half = self.how.arithmetic == "nnunet"
-        if self.how.arithmetic == "monai":
-            weight = monai_weight(self.window, self.how.weight)
-        else:
-            weight = (nnunet_weight if in_half else gaussian_weight)(self.window)
-        return Merger.of_numpy(len(self.labels.outputs), shape, weight, in_half, zeros)
+        return Merger.of_numpy(len(self.labels.outputs), shape, self.weight(), in_half, zeros)
 
     def _background(self) -> np.ndarray:
         sure = np.full((len(self.labels.outputs), 1, 1, 1), -SURE, np.float32)

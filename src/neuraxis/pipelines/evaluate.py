@@ -16,6 +16,7 @@ from neuraxis.evaluation.evaluate import EvaluateOptions, evaluate, open_referen
 from neuraxis.evaluation.scores import Scores
 from neuraxis.files import refuse_existing, write_json, write_text
 from neuraxis.pipelines.scoring.browser import browser_cases
+from neuraxis.pipelines.scoring.explained import explained_cases
 from neuraxis.pipelines.scoring.gifs import chosen_cases, write_gifs
 from neuraxis.pipelines.scoring.overlays import dataset_around, labels_of, overlay_of
 from neuraxis.pipelines.scoring.raters import rater_agreement
@@ -36,11 +37,13 @@ class ScoringOptions(EvaluateOptions):
             told in `raters.csv` and the report.
         gifs: ids of cases to write as moving pictures; "worst" is the one of the lowest Dice.
         parquet: whether the table is written as `scores.parquet` too.
+        explained: folder of maps that `explain` wrote of these cases, which the report shows.
     """
 
     raters: Mapping[str, Path] = field(default_factory=dict)
     gifs: tuple[str, ...] = ()
     parquet: bool = False
+    explained: Path | None = None
 
 
 def evaluate_folders(
@@ -76,7 +79,17 @@ def evaluate_folders(
             refuse_existing(into / name, overwrite)
     options, progress = options or EvaluateOptions(), progress or Silent()
     more = options if isinstance(options, ScoringOptions) else ScoringOptions()
-    wanted = "raters" if more.raters else "gif" if more.gifs else "parquet" if more.parquet else ""
+    wanted = (
+        "raters"
+        if more.raters
+        else "gif"
+        if more.gifs
+        else "parquet"
+        if more.parquet
+        else "explain"
+        if more.explained
+        else ""
+    )
     if into is None and wanted:
         raise UsageError(f"--{wanted}: writes files. Name a folder with --into.")
     references = open_references(references)
@@ -90,6 +103,7 @@ def evaluate_folders(
         pictures, left_out = browser_cases(scores, dataset, progress)
         report = _report(scores, Path(predictions), references, dataset)
         further = (raters_section(agreement.standings, agreement.williams),) if agreement else ()
+        further += explained_cases(more.explained, scores, dataset, progress)
         report = replace(report, browser=pictures, browser_left_out=left_out, further=further)
         scores.write_csv(into / TABLE, overwrite)
         if more.parquet:

@@ -76,8 +76,8 @@ class Head:
 
 def write_page(head: Head, sections: Sequence[Section]) -> str:
     """Return the whole page as one string of HTML."""
-    style = f"{_asset('page.css')}\n{_asset('browser/browser.css')}"
-    script = f"{_asset('page.js')}\n{_asset('browser/browser.js')}"
+    style = "\n".join(map(_asset, ("page.css", "browser/browser.css", "explaining/heat.css")))
+    script = "\n".join(map(_asset, ("page.js", "browser/browser.js", "explaining/heat.js")))
     policy = (
         f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
         "base-uri 'none'; form-action 'none'"

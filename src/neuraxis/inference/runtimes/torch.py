@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from neuraxis.bundle.bundle import ModelBundle
 from neuraxis.errors import BundleError, ResourceError, UsageError
@@ -27,21 +28,14 @@ class TorchRuntime:
         if options.precision == "int8":
             text = "The runtime 'torch' does not compute in int8."
             raise UsageError(f"{text} Choose --runtime openvino, or leave --precision int8 out.")
-        self._device = _device(options.device)
+        self._device = device_of(options.device)
         if self._device.type == "cpu":
             torch.set_num_threads(options.threads or usable_cores())
         half = takes_half(bundle, options.precision, _has_bf16(self._device))
         self.precision = "bf16" if half else "fp32"
         self.device = _describe(self._device)
         self.version = f"torch {torch.__version__}"
-        recipe = bundle.recipe.network
-        network = NETWORKS.load(recipe.name)(recipe.typed_options(), len(bundle.inputs), len(bundle.labels.outputs))
-        fold = fold_of(bundle, options.fold)
-        try:
-            network.load_state_dict(load_file(fold.weights))
-        except (RuntimeError, OSError) as error:
-            reason = f"does not fit the network '{recipe.name}' ({short_reason(error)})"
-            raise BundleError(f"{fold.weights}: {reason}. Fetch the bundle again.") from error
+        network = network_of(bundle, options.fold)
         # tensor cores multiply half precision fastest where a voxel's channels lie together
         quick = half and self._device.type == "cuda" and recipe.name not in PROMPTED
         self._layout = torch.channels_last_3d if quick else torch.contiguous_format
@@ -75,7 +69,30 @@ class TorchRuntime:
         return 1 if self._device.type == "cpu" else max(1, GPU_VOXELS // voxels)
 
 
-def _device(name: str) -> torch.device:
+def network_of(bundle: ModelBundle, fold: int) -> nn.Module:
+    """Build one fold's network from the recipe and fill it with the bundle's weights.
+
+    Raises:
+        BundleError: the bundle has no such fold, or its weights do not fit the network.
+    """
+    recipe, files = bundle.recipe.network, fold_of(bundle, fold)
+    network: nn.Module = NETWORKS.load(recipe.name)(
+        recipe.typed_options(), len(bundle.inputs), len(bundle.labels.outputs)
+    )
+    try:
+        network.load_state_dict(load_file(files.weights))
+    except (RuntimeError, OSError) as error:
+        reason = f"does not fit the network '{recipe.name}' ({short_reason(error)})"
+        raise BundleError(f"{files.weights}: {reason}. Fetch the bundle again.") from error
+    return network
+
+
+def device_of(name: str) -> torch.device:
+    """Return the device that a name means; "auto" takes a GPU where there is one.
+
+    Raises:
+        UsageError: it is not there.
+    """
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")

@@ -112,6 +112,7 @@ def browser_case(overlays: Sequence[Overlay], most_bytes: int, entries: Sequence
         "first": chosen[0] + 1,
         "rows": shape[0],
         "columns": shape[1],
+        "box": [[part.start, part.stop] for part in box],
         "mm": [shape[1] * spacing[column], shape[0] * spacing[row]],
         "judged": overlay.reference is not None,
         "slices": slices,
