@@ -23,6 +23,7 @@ from neuraxis.pipelines.scoring.raters import rater_agreement
 from neuraxis.progress import Progress, Silent
 from neuraxis.report.agreement.sections import raters_section
 from neuraxis.report.evaluation_report import RunReport, choose_cases, report_html, write_run_report
+from neuraxis.report.page import Section
 
 TABLE, SUMMARY, REPORT, RATERS, GIFS = "scores.csv", "summary.json", "report.html", "raters.csv", "gifs"
 PARQUET = "scores.parquet"
@@ -79,17 +80,8 @@ def evaluate_folders(
             refuse_existing(into / name, overwrite)
     options, progress = options or EvaluateOptions(), progress or Silent()
     more = options if isinstance(options, ScoringOptions) else ScoringOptions()
-    wanted = (
-        "raters"
-        if more.raters
-        else "gif"
-        if more.gifs
-        else "parquet"
-        if more.parquet
-        else "explain"
-        if more.explained
-        else ""
-    )
+    written = {"raters": more.raters, "gif": more.gifs, "parquet": more.parquet, "explain": more.explained}
+    wanted = next((name for name, value in written.items() if value), "")
     if into is None and wanted:
         raise UsageError(f"--{wanted}: writes files. Name a folder with --into.")
     references = open_references(references)
@@ -102,7 +94,7 @@ def evaluate_folders(
             agreement = rater_agreement(scores, references, more.raters, progress)
         pictures, left_out = browser_cases(scores, dataset, progress)
         report = _report(scores, Path(predictions), references, dataset)
-        further = (raters_section(agreement.standings, agreement.williams),) if agreement else ()
+        further: tuple[Section, ...] = (raters_section(agreement.standings, agreement.williams),) if agreement else ()
         further += explained_cases(more.explained, scores, dataset, progress)
         report = replace(report, browser=pictures, browser_left_out=left_out, further=further)
         scores.write_csv(into / TABLE, overwrite)

@@ -37,7 +37,7 @@ class TorchRuntime:
         self.version = f"torch {torch.__version__}"
         network = network_of(bundle, options.fold)
         # tensor cores multiply half precision fastest where a voxel's channels lie together
-        quick = half and self._device.type == "cuda" and recipe.name not in PROMPTED
+        quick = half and self._device.type == "cuda" and bundle.recipe.network.name not in PROMPTED
         self._layout = torch.channels_last_3d if quick else torch.contiguous_format
         self._network = network.eval().to(self._device, memory_format=self._layout)
 
