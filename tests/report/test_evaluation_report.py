@@ -195,5 +195,10 @@ def test_a_real_scan_is_reported(shared_data: Path, read_html: Reader, tmp_path:
     shown = Overlay(case.id, caption, scan.array[0], reference, predicted, scan.grid.spacing_mm, labels)
     root = read_html(report_html(RunReport("real", found, overlays=(shown,))))
     assert root.one("h3").text() == caption
-    assert 0.5 < float(caption.removeprefix("Best, Dice ")) < 0.95
+    assert 0.5 < float(caption.removeprefix("The only case, Dice ")) < 0.95
     assert len(root.all("path", class_="found")) == 3
+
+
+def test_a_single_case_is_neither_best_nor_worst() -> None:
+    alone = Scores.of([Score("a", "", "", "lesion", {"dice": 0.5})])
+    assert choose_cases(alone) == {"The only case, Dice 0.500": "a"}

@@ -98,6 +98,8 @@ def choose_cases(scores: Scores, metric: str = "dice") -> dict[str, str]:
                 by_case.setdefault(case, []).append(value)
     ranked = sorted(by_case, key=lambda case: (-sum(by_case[case]) / len(by_case[case]), case))
     places = {"Best": 0, "Median": len(ranked) // 2, "Worst": len(ranked) - 1}
+    if len(ranked) == 1:
+        places = {"The only case": 0}
     chosen: dict[str, str] = {}
     for name, place in places.items():
         if ranked and ranked[place] not in chosen.values():

@@ -52,7 +52,8 @@
         row.hidden = !(found && chosen);
         shown += row.hidden ? 0 : 1;
       }
-      count.textContent = shown === rows.length ? `${shown} rows` : `${shown} of ${rows.length} rows`;
+      const noun = rows.length === 1 ? "row" : "rows";
+      count.textContent = shown === rows.length ? `${shown} ${noun}` : `${shown} of ${rows.length} ${noun}`;
     };
     search.addEventListener("input", apply);
     menus.forEach((menu) => menu.addEventListener("change", apply));

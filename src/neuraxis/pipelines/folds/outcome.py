@@ -18,6 +18,7 @@ from neuraxis.pipelines.steps import Planned
 from neuraxis.progress import Progress
 from neuraxis.report.evaluation_report import RunReport, choose_cases, write_run_report
 from neuraxis.report.figures import curves_png, overlay_png
+from neuraxis.report.markup import tag
 from neuraxis.report.page import Cell, Column, Section, table
 from neuraxis.training.curves import Row, read_curves
 
@@ -122,7 +123,8 @@ def _folds_section(folders: Sequence[Path], scores: Scores, fold_of: Mapping[str
         trained: dict[str, float] = next((event for event in events if event["kind"] == TRAINED), {})
         minutes = float(trained.get("seconds", 0.0)) / 60
         figures = [len(part.cases()), part.mean("dice"), trained.get("steps", 0), minutes]
-        rows.append([f"fold {number}", *figures, f"{folder.name}/report.html"])
+        own_report = f"{folder.name}/report.html"
+        rows.append([f"fold {number}", *figures, tag("a", own_report, href=own_report)])
     lead = "Each case was scored by the one network that did not learn from it; the model is all of them together."
     return Section("folds", "Folds", table(columns, rows, "The folds"), lead)
 
