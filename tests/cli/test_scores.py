@@ -47,3 +47,9 @@ def test_asked_for_by_name_every_metric_is_shown() -> None:
     assert [line.split()[1] for line in lines[1:3]] == ["iou", "assd_mm"]
     assert not any("mean foreground Dice" in line for line in lines)
     assert scores_content(scored)["mean_foreground_dice"] is None
+
+
+def test_the_loss_has_one_line_however_many_structures_there_are() -> None:
+    rows = [Score("a", "", "", structure, {"dice": 0.7, "loss": 0.25}) for structure in ("ball", "shell")]
+    lines = [line.split()[:4] for line in describe_scores(Scores.of(rows)).splitlines()[1:4]]
+    assert lines == [["ball", "dice", "1", "0.700"], ["all", "loss", "1", "0.250"], ["shell", "dice", "1", "0.700"]]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from neuraxis.evaluation.catalog import columns, metric_names
 from neuraxis.evaluation.scores import Score, Scores
-from neuraxis.report.score_tables import TERMS, case_table, has_lesions, shown_metrics, term, verdict
+from neuraxis.report.score_tables import TERMS, case_table, has_lesions, shown_metrics, structures_in, term, verdict
 
 Reader = Callable[[str], Any]
 
@@ -150,3 +151,15 @@ def test_where_only_minor_metrics_were_asked_for_all_of_them_are_summed_up(read_
 
 def test_every_metric_of_the_catalog_has_its_words() -> None:
     assert {name.removesuffix("_by_size") for name in metric_names()} == set(TERMS)
+
+
+def test_the_loss_is_one_number_a_case_and_is_shown_once(scores: Scores, read_html: Callable[[str], Any]) -> None:
+    lossy = Scores.of(replace(row, values=row.values | {"loss": 0.25}) for row in scores.rows)
+    groups = [head.text() for head in read_html(verdict(lossy)).all("tr", class_="group")]
+    rows = [[cell.text() for cell in row.children] for row in read_html(verdict(lossy)).all("tr")]
+    place = next(number for number, row in enumerate(rows) if row == ["Loss"])
+
+    assert "Loss" in groups
+    assert [row[:3] for row in rows[place + 1 :]] == [["all (mean)", "6", "0.2500"]]
+    assert structures_in(lossy, "loss") == {"all structures": "anterior"}
+    assert list(structures_in(lossy, "dice")) == ["anterior", "posterior"]

@@ -34,13 +34,18 @@ def describe_scores(scores: Scores, every: bool = False) -> str:
         scores: what to show.
         every: whether each metric is shown, not the chief ones alone; the files hold every one.
     """
+    from neuraxis.evaluation.catalog import LOSS
+
     rows = []
     shown = scores.metrics if every else chief_metrics(scores.metrics)
     for structure, metrics in scores.summary().items():
         for metric in shown:
+            if metric == LOSS and structure != scores.structures()[0]:
+                continue
             summary = metrics[metric]
             interval = f"{number(summary.ci_low)} to {number(summary.ci_high)}" if _has_interval(summary) else "-"
-            rows.append((structure, metric, summary.n, summary.mean, summary.sd, summary.median, interval))
+            name = "all" if metric == LOSS else structure
+            rows.append((name, metric, summary.n, summary.mean, summary.sd, summary.median, interval))
     lines = [columns(rows, HEADER), ""]
     if "dice" in scores.metrics:
         lines.append(f"mean foreground Dice {number(scores.mean('dice'))}")

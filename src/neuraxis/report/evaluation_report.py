@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from neuraxis.evaluation.catalog import LOSS
 from neuraxis.evaluation.notes import left_out_on_purpose
 from neuraxis.evaluation.scores import Scores
 from neuraxis.files import write_text
@@ -124,11 +123,8 @@ def _distributions(scores: Scores) -> Section | None:
     for metric in score_tables.shown_metrics(scores):
         form = score_tables.term(metric)
         if form.plotted and scores.structures():
-            structures = scores.structures()[:1] if metric == LOSS else scores.structures()
-            values = {
-                "all structures" if metric == LOSS else structure: scores.values(metric, structure)
-                for structure in structures
-            }
+            shown = score_tables.structures_in(scores, metric)
+            values = {name: scores.values(metric, structure) for name, structure in shown.items()}
             plots.append(figure(strip_plot(values, form.title, form.limits), form.title))
     lead = (
         "Each dot is a case; point at it for its name. The box spans the quartiles, its line is the median, "

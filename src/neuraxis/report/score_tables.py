@@ -113,6 +113,12 @@ def shown_metrics(scores: Scores) -> tuple[str, ...]:
     return tuple(name for name in first.values() if lesions or not name.startswith(_OF_LESIONS))
 
 
+def structures_in(scores: Scores, metric: str) -> dict[str, str]:
+    """Return the structures that a metric tells apart, by the name they are shown under; the loss is of all at once."""
+    structures = scores.structures()
+    return {"all structures": structures[0]} if metric == LOSS and structures else {name: name for name in structures}
+
+
 def verdict(scores: Scores, named: str = "Scores") -> Markup:
     """Return the scores in large figures (mean foreground Dice first), and below them a table of all that is plotted.
 

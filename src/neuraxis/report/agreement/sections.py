@@ -14,7 +14,7 @@ from neuraxis.evaluation.volume_agreement import PREDICTED, REFERENCE, volume_ag
 from neuraxis.report.agreement.plots import difference_over_mean, reliability_curve
 from neuraxis.report.markup import join, tag
 from neuraxis.report.page import UNDEFINED, Cell, Column, Section, figure, grouped_table, number
-from neuraxis.report.score_tables import has_lesions, interval_text, shown_metrics, term
+from neuraxis.report.score_tables import has_lesions, interval_text, shown_metrics, structures_in, term
 
 
 def agreement_sections(scores: Scores) -> tuple[Section, ...]:
@@ -84,7 +84,7 @@ def sites_section(scores: Scores) -> Section | None:
     for metric in [name for name in shown_metrics(scores) if term(name).plotted]:
         form = term(metric)
         decimals = max(form.decimals, 2)
-        for structure in scores.structures():
+        for name, structure in structures_in(scores, metric).items():
             rows: list[tuple[Cell, ...]] = []
             for site, part in sites.items():
                 found = part.summarised(metric, structure)
@@ -92,7 +92,7 @@ def sites_section(scores: Scores) -> Section | None:
                 mean, sd, median = values
                 interval = interval_text(found, decimals) or UNDEFINED
                 rows.append((site, str(found.n), str(found.patients), mean, interval, sd, median))
-            groups[f"{form.title}, {structure}"] = rows
+            groups[f"{form.title}, {name}"] = rows
     names = ("n", "Patients", "Mean", "95 % CI", "SD", "Median")
     columns = (Column("Site"), *(Column(name, numeric=True) for name in names))
     lead = f"No interval below {MIN_PATIENTS} patients. Sites also differ in whom they scan: this shows no cause."
