@@ -5,6 +5,7 @@ import pytest
 
 from neuraxis.errors import UnknownName
 from neuraxis.evaluation.catalog import (
+    LOSS,
     METRICS,
     WITH_PROBABILITY,
     WITH_SIZE,
@@ -32,9 +33,9 @@ def test_a_metric_with_a_tolerance_has_a_column_for_each() -> None:
 
 
 def test_without_a_choice_every_metric_has_its_column_in_the_order_of_the_catalog() -> None:
-    every = tuple(dict.fromkeys(metric_of(column)[0] for column in columns(probabilities=True)))
+    every = tuple(dict.fromkeys(metric_of(column)[0] for column in columns(known=(*WITH_PROBABILITY, LOSS))))
     assert every == metric_names()
-    assert set(every) - {metric_of(column)[0] for column in columns()} == set(WITH_PROBABILITY)
+    assert set(every) - {metric_of(column)[0] for column in columns()} == {*WITH_PROBABILITY, LOSS}
     assert metric_names()[: len(METRICS.entries)] == tuple(METRICS.entries)
 
 
