@@ -19,13 +19,17 @@ CPU_SECONDS: Mapping[str, float] = {
     "attention-unet": 4.7,
     "classic-unet": 4.6,
     "deeplab": 5.5,
+    "efficientnet-unet": 0.82,
     "flexible-unet": 4.5,
+    "mednext": 5.8,
     "monai-unet": 0.91,
     "residual-unet": 7.0,
     "segformer3d": 0.18,
     "segformer3d-moe": 0.29,
     "segresnet": 6.0,
+    "transunet": 8.0,
     "unet": 4.6,
+    "unetr": 2.1,
 }
 PROGRAM_GB, SCATTERED = 0.55, 1.2
 
