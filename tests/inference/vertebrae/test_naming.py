@@ -10,6 +10,7 @@ from neuraxis.inference.vertebrae.bodies import find_spine, places_along
 from neuraxis.inference.vertebrae.naming import name_in_order
 from neuraxis.inference.vertebrae.ordering import order
 from neuraxis.recipe.postprocessing.rules import PostprocessingRecipe
+from neuraxis.volume.formats import any_format
 from neuraxis.volume.grid import Grid
 
 NAMES = (*(f"C{number}" for number in range(1, 8)), *(f"T{number}" for number in range(1, 13)))
@@ -66,13 +67,20 @@ def test_each_vertebra_bears_the_name_that_its_order_allows(said, right) -> None
 
 
 def test_names_rise_by_one_whatever_the_network_said() -> None:
-    draws = np.random.default_rng(0)
+    draws, named, right = np.random.default_rng(0), 0, 0
     for _ in range(200):
         count = int(draws.integers(1, 12))
-        votes = np.eye(len(NAMES))[draws.integers(0, len(NAMES), count)] + draws.uniform(0, 0.3, (count, len(NAMES)))
+        first = int(draws.integers(0, len(NAMES) - count + 1))
+        said = np.clip(
+            first + np.arange(count) + draws.choice([-1, 0, 1], count, p=[0.15, 0.7, 0.15]), 0, len(NAMES) - 1
+        )
+        votes = np.eye(len(NAMES))[said] + draws.uniform(0, 0.03, (count, len(NAMES)))
         levels = order(votes, draws.uniform(15, 22, count - 1))
         places = np.flatnonzero(levels >= 0)
         assert (np.diff(levels[places]) == np.diff(places)).all()
+        named += len(places)
+        right += int((levels[places] == first + places).sum())
+    assert right > 0.8 * named > 500
 
 
 def test_the_cheapest_assignment_is_found() -> None:
@@ -89,7 +97,7 @@ def test_the_cheapest_assignment_is_found() -> None:
             )
             tried[first] = cost
         best = sorted(tried, key=lambda first: tried[first])
-        sure = tried[best[1]] - tried[best[0]] >= 0.5
+        sure = tried[best[1]] - tried[best[0]] >= 0.5 and tried[best[0]] <= 4
         expected = [level if sure and 0 <= level < 5 else -1 for level in range(best[0], best[0] + 4)]
         assert found.tolist() == expected
 
@@ -100,6 +108,39 @@ def test_a_wide_gap_is_room_for_a_vertebra_that_was_not_segmented() -> None:
     found, result = named([1, 2, 3, 5, 6, 7], places)
     assert found == [1, 2, 3, 5, 6, 7]
     assert "not segmented between them: C4" in result.warnings[0]
+
+
+def test_two_vertebrae_that_touch_under_one_name_are_unknown_and_the_others_keep_theirs() -> None:
+    label_map = balls([1, 2, 4, 4, 5, 6, 7])
+    y, between = int(centres(7)[2][1]), slice(int(centres(7)[3][2]), int(centres(7)[2][2]))
+    label_map[11:14, y : y + 3, between] = 4
+    found = name_in_order(label_map, LABELS, NAMES, GRID)
+    assert at(found.label_map, centres(7)) == [1, 2, 99, 99, 5, 6, 7]
+
+
+def test_what_the_network_says_at_random_is_not_named() -> None:
+    found, result = named([9, 2, 14, 5, 1, 17, 3])
+    assert set(found) == {99}
+    assert "7 of 7 vertebrae could not be named" in result.warnings[0]
+
+
+@pytest.mark.data
+def test_vertebrae_of_a_real_scan_whose_names_were_exchanged_or_doubled_get_them_back(shared_data) -> None:
+    right = any_format.read(shared_data / "spine-ct" / "labels" / "sub-verse014.nii.gz")
+    lumbar = {f"L{number}": 19 + number for number in range(1, 6)}
+    labels, truth = Labels(names={"background": 0, **lumbar}, ignore=99), right.array[0].astype(np.uint8)
+
+    def renamed(said: dict[int, int]) -> np.ndarray:
+        label_map = truth.copy()
+        for number, other in said.items():
+            label_map[truth == number] = other
+        return name_in_order(label_map, labels, tuple(lumbar), right.grid).label_map
+
+    assert (renamed({}) == truth).all()
+    assert (renamed({21: 22, 22: 21}) == truth).all()
+    doubled = renamed({21: 22})
+    assert set(np.unique(doubled[np.isin(truth, (21, 22))])) == {99}
+    assert (doubled[~np.isin(truth, (21, 22))] == truth[~np.isin(truth, (21, 22))]).all()
 
 
 def test_two_halves_of_one_vertebra_become_one() -> None:

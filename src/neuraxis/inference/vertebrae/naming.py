@@ -43,7 +43,7 @@ def name_in_order(label_map: np.ndarray, labels: Labels, names: Sequence[str], g
     numbers = [labels.scored[name][0] for name in names]
     spine = find_spine(label_map, numbers, grid)
     votes = np.array([body.voxels for body in spine.bodies]).reshape(-1, len(names))
-    levels = order(votes, spine.gaps_mm)
+    levels = order(votes, spine.gaps_mm, votes.sum(axis=1))
     table = np.zeros(int(spine.pieces.max(initial=0)) + 1, np.int64)
     for body, level in zip(spine.bodies, levels, strict=True):
         table[list(body.parts)] = numbers[level] if level >= 0 else labels.ignore or 0
