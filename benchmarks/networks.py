@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).with_name("quality")))
 from _facts import WAIT_S, take_cores, wait_for_quiet
 from _network_cost import PRECISIONS, measure
 from _network_figure import draw
-from _network_row import SETTINGS, ground_of, is_made, make_row, row_of
+from _network_row import SETTINGS, ground_of, is_made, make_row, reason_to_leave_out, row_of
 from _network_table import BEGIN, page_tables, read_results
 from _table import put_into_page
 
@@ -92,8 +92,9 @@ def options() -> argparse.Namespace:
     rows.add_argument("--cores", type=int, default=CORES, help=f"cores to compute on ({CORES})")
     rows.add_argument("--wait", type=float, default=WAIT_S, help="seconds to wait for a busy machine (180)")
     rows.set_defaults(do=run)
-    for verb in (costs, rows):
-        verb.add_argument("--only", nargs="+", default=NETWORKS.names(), metavar="NAME", help="these networks (all)")
+    plain = [name for name in NETWORKS.names() if not reason_to_leave_out(name)]
+    for verb, names in ((costs, plain), (rows, NETWORKS.names())):
+        verb.add_argument("--only", nargs="+", default=names, metavar="NAME", help="these networks (all)")
     table = verbs.add_parser("table", help="print the tables of a folder of results")
     table.add_argument("folder", type=Path)
     table.add_argument("--page", type=Path, help="put them into this page instead, and a figure beside it")

@@ -25,6 +25,7 @@ from neuraxis.training.schedule import Moment
 
 ASKED, TRAINED, PREDICTED, MODEL = "asked.json", "trained.json", "predicted.json", "run/model.nxb"
 MEASURING_S, LONGEST_MEASURING_S = 3.0, 10.0
+LEAST_STEPS = 8  # to begin with: fewer are corrected on the way, where the speed is seen
 LEAST_S, MINUTES_AT_MOST = 600, 6  # a half may take ten minutes, or six times the training
 QUIET = ("training.validations=1", "previews.every=0")
 
@@ -91,7 +92,7 @@ def train(folder: Path) -> None:
     seconds = 60 * asked["minutes"]
     longest = min(LONGEST_MEASURING_S, max(1.0, seconds / 4))
     step_s, _ = seconds_per_step(job, min(MEASURING_S, longest), longest)
-    training = recipe.training.model_copy(update={"steps": max(1, round(seconds / step_s))})
+    training = recipe.training.model_copy(update={"steps": max(LEAST_STEPS, round(seconds / step_s))})
     recipe = recipe.model_copy(update={"training": training})
     job = replace(job, recipe=recipe)
 
