@@ -44,7 +44,7 @@ def describe_scores(scores: Scores, every: bool = False) -> str:
                 continue
             summary = metrics[metric]
             interval = f"{number(summary.ci_low)} to {number(summary.ci_high)}" if _has_interval(summary) else "-"
-            name = "all" if metric == LOSS else structure
+            name = "all" if metric == LOSS else scores.shown(structure)
             rows.append((name, metric, summary.n, summary.mean, summary.sd, summary.median, interval))
     lines = [columns(rows, HEADER), ""]
     if "dice" in scores.metrics:

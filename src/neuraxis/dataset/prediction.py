@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,19 @@ from neuraxis.volume.formats.format import Segment
 from neuraxis.volume.volume import Volume
 
 DISCLAIMER = "Research use only, not a medical device."
+MOST_SIDECAR = 2**22  # bytes
+
+
+def is_oracle(segmentation: Path) -> bool:
+    """Tell whether the JSON beside a segmentation says that its prompts came from the reference."""
+    sidecar = segmentation.with_name(f"{any_format.stem(segmentation)}.json")
+    try:
+        if not sidecar.is_file() or sidecar.stat().st_size > MOST_SIDECAR:
+            return False
+        prompts = json.loads(sidecar.read_bytes()).get("prompts")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return False
+    return isinstance(prompts, dict) and prompts.get("oracle") is True
 
 
 @dataclass(frozen=True, eq=False)

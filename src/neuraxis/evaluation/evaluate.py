@@ -15,6 +15,7 @@ from neuraxis.dataset.labels import Labels
 from neuraxis.dataset.layouts.layout import DESCRIPTION, read_description, scans_in
 from neuraxis.dataset.layouts.nnunet import read_labels
 from neuraxis.dataset.layouts.recognise import open_dataset, recognising
+from neuraxis.dataset.prediction import is_oracle
 from neuraxis.errors import DataError, UsageError
 from neuraxis.evaluation.boxes import joint_box
 from neuraxis.evaluation.catalog import LOSS, WITH_PROBABILITY, columns
@@ -189,7 +190,8 @@ def evaluate(
         maps = predicted.array[0], reference.array[0]
         found = _comparisons(maps, labels, grid.spacing_mm, options.rules, said)
         found = {name: replace(one, loss=loss) for name, one in found.items()}
-        return _rows(pair.reference, found, labels, filled_by, (predicted.name, reference.name))
+        rows = _rows(pair.reference, found, labels, filled_by, (predicted.name, reference.name))
+        return tuple(replace(row, oracle=True) for row in rows) if is_oracle(pair.prediction) else rows
 
     rows: list[Score] = []
     with progress.stage("Scoring", len(pairs)) as stage:

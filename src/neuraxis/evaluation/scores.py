@@ -40,6 +40,7 @@ class Score:
         prediction_file: what was scored.
         reference_file: against what.
         reliability: how its probabilities agree with the reference; None without any.
+        oracle: whether the prediction used the reference: its prompts came from there.
     """
 
     case: str
@@ -52,6 +53,7 @@ class Score:
     prediction_file: str = ""
     reference_file: str = ""
     reliability: Reliability | None = None
+    oracle: bool = False
 
     @property
     def patient(self) -> str:
@@ -94,6 +96,8 @@ class Scores:
         said = [*notes.notes_of(rows, metrics, rules), *further_notes]
         if selected_on_these_cases:
             said.insert(0, "Selected on these cases: the scores are too good for new ones.")
+        if told := sum(row.oracle for row in rows):
+            said.insert(0, f"Oracle: the prompts of {told} of {len(rows)} rows came from the reference.")
         if left_out:
             said.insert(0, notes.left_out_on_purpose(left_out, len({row.case for row in rows})))
         return cls(rows, metrics, tuple(said), selected_on_these_cases, rules, tuple(left_out))
@@ -101,6 +105,10 @@ class Scores:
     def structures(self) -> tuple[str, ...]:
         """Return the names of the structures, in the order of their first rows."""
         return tuple(dict.fromkeys(row.structure for row in self.rows))
+
+    def shown(self, structure: str) -> str:
+        """Return how a structure is named in a table: with the word oracle where the reference was used."""
+        return label_of(structure, any(row.oracle for row in self.rows if row.structure == structure))
 
     def cases(self) -> tuple[str, ...]:
         """Return the ids of the cases, in the order of their first rows."""
@@ -185,3 +193,12 @@ class Scores:
 
     def _patients(self, structure: str) -> list[str]:
         return list({row.case: row.patient for row in self.rows if row.structure == structure}.values())
+
+
+def label_of(name: str, oracle: bool) -> str:
+    """Return how an entry is named wherever it is shown.
+
+    >>> label_of("boxed", oracle=True)
+    'boxed (oracle)'
+    """
+    return f"{name} (oracle)" if oracle else name

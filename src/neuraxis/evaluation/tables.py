@@ -26,6 +26,7 @@ _FILES = ("prediction_file", "reference_file")
 _NUMBERS = "label_numbers"
 _SELECTED = "selected_on_these_cases"
 _LEFT_OUT = "left_out"
+_ORACLE = "oracle"
 _EMPTY = "empty_masks"
 _MATCHING = {
     "lesion_min_overlap": "min_overlap",
@@ -36,12 +37,13 @@ _MATCHING = {
     "lesion_pairing": "pairing",
 }
 _SIZES = "lesion_sizes_mm3"
-_RULES = (_SELECTED, _LEFT_OUT, _EMPTY, _SIZES, *_MATCHING)
+_RULES = (_ORACLE, _SELECTED, _LEFT_OUT, _EMPTY, _SIZES, *_MATCHING)
 
 
 def write(path: Path, scores: Scores, overwrite: bool) -> None:
     """Write the CSV of `Scores.write_csv`."""
     rules = _unusual(scores)
+    oracle = [_ORACLE] if any(row.oracle for row in scores.rows) else []
     lines = []
     for row in scores.rows:
         values = [_cell(row.values.get(metric, math.nan)) for metric in scores.metrics]
@@ -49,8 +51,9 @@ def write(path: Path, scores: Scores, overwrite: bool) -> None:
         numbers = " ".join(map(str, row.numbers))
         who = [getattr(row, name) for name in _WHO]
         files = [getattr(row, name) for name in _FILES]
-        lines.append([*who, *values, *counts, numbers, *files, *rules.values()])
-    write_csv(path, [*_WHO, *scores.metrics, *_COUNTS, _NUMBERS, *_FILES, *rules], lines, overwrite)
+        used = ["yes" if row.oracle else ""] * len(oracle)
+        lines.append([*who, *used, *values, *counts, numbers, *files, *rules.values()])
+    write_csv(path, [*_WHO, *oracle, *scores.metrics, *_COUNTS, _NUMBERS, *_FILES, *rules], lines, overwrite)
 
 
 def write_parquet_table(path: Path, scores: Scores, overwrite: bool) -> None:
@@ -63,6 +66,8 @@ def write_parquet_table(path: Path, scores: Scores, overwrite: bool) -> None:
     columns[_NUMBERS] = [" ".join(map(str, row.numbers)) for row in scores.rows]
     for name in _FILES:
         columns[name] = [str(getattr(row, name)) for row in scores.rows]
+    if any(row.oracle for row in scores.rows):
+        columns[_ORACLE] = ["yes" if row.oracle else "" for row in scores.rows]
     columns |= {name: [value] * len(scores.rows) for name, value in _unusual(scores).items()}
     write_parquet(path, columns, overwrite)
 
@@ -183,6 +188,7 @@ def _fields(path: Path, number: int, line: dict[str, str], metrics: list[str]) -
             "counts": Counts(*(int(count) for count in counts)) if all(counts) else None,
             "numbers": tuple(int(part) for part in (line.get(_NUMBERS) or "").split()),
             **{name: line.get(name) or "" for name in _FILES},
+            "oracle": line.get(_ORACLE) == "yes",
         }
     except (ValueError, TypeError) as error:
         raise DataError(f"{path}: line {number} is not a row of scores ({error}). Write the table again.") from error

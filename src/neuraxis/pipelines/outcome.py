@@ -17,7 +17,10 @@ from neuraxis.evaluation.evaluate import EvaluateOptions, evaluate
 from neuraxis.evaluation.scores import Scores
 from neuraxis.files import sha256, write_json
 from neuraxis.inference.predictor import Predictor, PredictorOptions
+from neuraxis.inference.prompted.prompting import is_prompted
 from neuraxis.networks.catalog import PROMPTED
+from neuraxis.pipelines.prompting.beside_oracle import FOLDER as ORACLE
+from neuraxis.pipelines.prompting.beside_oracle import beside_oracle, in_words
 from neuraxis.pipelines.run_folder import RunFolder
 from neuraxis.pipelines.scoring.browser import browser_cases
 from neuraxis.pipelines.scoring.losses import has_room, losses_told, with_loss
@@ -107,6 +110,10 @@ def score_held_out(run: RunFolder, dataset: Dataset, fold: Fold, bundle: ModelBu
     scores = evaluate(folder, held_out, progress, EvaluateOptions(selected_on_these_cases=chose, losses=losses))
     scores.write_csv(run.path("scores.csv"))
     write_json(run.path("summary.json"), scores.nnunet_summary())
+    if is_prompted(bundle) and run.content.get("prompts_compared") != weights:
+        both = beside_oracle(bundle, held_out, folder, run.path(ORACLE), progress, run.content["device"])
+        run.note(prompts_compared=weights, prompts=in_words(both))
+        log.info("mean Dice by where prompts come from: %s", in_words(both))
     return scores
 
 
@@ -212,6 +219,7 @@ def facts_of(run: RunFolder) -> dict[str, str]:
         "machine": f"{content['machine']['system']}, {content['machine']['threads']} threads",
         "waiting for data": waiting_in_words(content) if "waiting_share" in content else "not measured",
         "previews": _previews(run).summary() or "none",
+        **({"mean Dice by prompts": content["prompts"]} if content.get("prompts") else {}),
         **({"leaks": leaks_in_words(content["leaks_allowed"])} if content.get("leaks_allowed") else {}),
         **({"early stopping": stopped["reason"]} if stopped else {}),
         "time of the last call": f"{seconds[-1] / 60:.1f} minutes" if seconds else "unknown",

@@ -69,6 +69,8 @@ class _Planner:
     def __init__(self, fingerprint: Fingerprint, dataset: Dataset, wishes: Wishes) -> None:
         open_one = wishes.get("configuration") == "auto"
         self.wishes = {key: value for key, value in wishes.items() if key != "configuration" or not open_one}
+        if prompted.is_prompted(self.wishes):
+            prompted.refuse_misfits(self.wishes)
         self.fingerprint, self.dataset, self.demand = fingerprint, dataset, read_demand(wishes, dataset)
         self.decided: dict[str, Any] = {}
         self.wishes = settle_branches(self.wishes, dataset.channels)
@@ -76,8 +78,6 @@ class _Planner:
 
     def plan(self) -> Plan:
         self._refuse_imported()
-        if prompted.is_prompted(self.wishes):
-            prompted.refuse_misfits(self.wishes)
         self._space()
         self._crop()
         candidates = self._candidates()

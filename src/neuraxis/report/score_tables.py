@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from neuraxis.evaluation.catalog import LOSS, METRICS, metric_of, size_of
 from neuraxis.evaluation.comparison.paired import better
-from neuraxis.evaluation.scores import Score, Scores
+from neuraxis.evaluation.scores import Score, Scores, label_of
 from neuraxis.evaluation.statistics import MIN_PATIENTS, Summary
 from neuraxis.report.browser.slices import BrowserCase
 from neuraxis.report.browser.view import thumbnail, thumbnails
@@ -157,12 +157,12 @@ def _summary_table(scores: Scores, summary: Summaries, named: str) -> Markup:
     if len(structures) == 1:
         found = summary[structures[0]]
         rows = [_summary_row(term(name).title, found[name], name) for name in metrics]
-        return grouped_table((Column("Metric"), *figures), {structures[0]: rows}, caption)
+        return grouped_table((Column("Metric"), *figures), {scores.shown(structures[0]): rows}, caption)
     groups = {}
     for metric in metrics:
         rows = [_summary_row("all (mean)", scores.foreground(metric), metric)]
         if metric != LOSS:
-            rows = [*(_summary_row(name, summary[name][metric], metric) for name in structures), *rows]
+            rows = [*(_summary_row(scores.shown(name), summary[name][metric], metric) for name in structures), *rows]
         groups[term(metric).title] = rows
     return grouped_table((Column("Structure"), *figures), groups, caption)
 
@@ -193,7 +193,8 @@ def case_table(scores: Scores, pictures: Sequence[BrowserCase] = ()) -> Markup:
     for row in worst_first(scores.rows, chief):
         name = thumbnail(pictures, row.case) if pictures else row.case
         mark = (tag("span", "", data_mark_of=row.case),) if pictures else ()
-        names = (name, *mark, row.site, row.structure) if has_sites else (name, *mark, row.structure)
+        structure = label_of(row.structure, row.oracle)
+        names = (name, *mark, row.site, structure) if has_sites else (name, *mark, structure)
         rows.append((*names, *(row.values.get(metric, math.nan) for metric in scores.metrics)))
     return join(thumbnails(pictures) if pictures else None, table(columns, rows, "Scores of every case"))
 

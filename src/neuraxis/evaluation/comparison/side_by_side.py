@@ -23,7 +23,7 @@ from neuraxis.evaluation.comparison.paired import (
     paired_difference,
     patient_means,
 )
-from neuraxis.evaluation.scores import Score, Scores
+from neuraxis.evaluation.scores import Score, Scores, label_of
 from neuraxis.evaluation.statistics import MIN_PATIENTS, RESAMPLES, mean_of, patient_draws
 from neuraxis.files import write_csv
 
@@ -207,15 +207,6 @@ class SideBySide:
             for one in self.contrasts
         ]  # fmt: skip
         write_csv(path, header, lines, overwrite)
-
-
-def label_of(name: str, oracle: bool) -> str:
-    """Return how an entry is named wherever it is shown.
-
-    >>> label_of("boxed", oracle=True)
-    'boxed (oracle)'
-    """
-    return f"{name} (oracle)" if oracle else name
 
 
 def compare_scores(entries: Sequence[Entry], notes: Sequence[str] = ()) -> SideBySide:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from neuraxis.bundle.bundle import ModelBundle, open_bundle
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.layouts.layout import scans_in
+from neuraxis.dataset.prediction import is_oracle
 from neuraxis.dataset.splits import hash_folds, split_by_patient
 from neuraxis.errors import DataError, UsageError, suggest
-from neuraxis.evaluation.comparison.side_by_side import Expense, label_of
+from neuraxis.evaluation.comparison.side_by_side import Expense
+from neuraxis.evaluation.scores import label_of
 from neuraxis.files import read_json
 from neuraxis.networks.cost import cost
 from neuraxis.pipelines.runs.data import dataset_of_run
@@ -78,7 +80,7 @@ def read_sources(words: Sequence[str | Path], oracles: Sequence[str] = ()) -> tu
 
     Args:
         words: `NAME=PATH`, or a path alone, whose own name is then taken.
-        oracles: names of those whose predictions used the reference.
+        oracles: names of those whose predictions used the reference; those whose sidecars say so need no mention.
 
     Raises:
         UsageError: a name comes twice or cannot be one, a path is not there, or no entry is called as an oracle is.
@@ -90,11 +92,17 @@ def read_sources(words: Sequence[str | Path], oracles: Sequence[str] = ()) -> tu
             raise UsageError(
                 f"{name}: two entries are called so, {sources[name].path} and {path}. Name one otherwise: OTHER={path}"
             )
-        sources[name] = Source(name, path, _kind(name, path), name in oracles)
+        source = Source(name, path, _kind(name, path), name in oracles)
+        sources[name] = replace(source, oracle=source.oracle or _says_oracle(source))
     for name in oracles:
         if name not in sources:
             raise UsageError(f"--oracle {name}: no entry is called so. {suggest(name, sources)}")
     return tuple(sources.values())
+
+
+def _says_oracle(source: Source) -> bool:
+    """Tell whether a prediction in the folder of an entry says itself that its prompts came from the reference."""
+    return source.kind == "predictions" and any(is_oracle(path) for path in scans_in(source.path))
 
 
 def data_of_runs(sources: Sequence[Source]) -> Dataset:
