@@ -147,6 +147,17 @@ def test_older_maps_are_replaced_only_where_that_is_allowed(bundle_of, scan, tmp
     assert result.error is None
 
 
+def test_a_scan_is_never_replaced_even_where_replacing_is_allowed(bundle_of, scan, tmp_path) -> None:
+    into = tmp_path / "why"
+    into.mkdir()
+    named = [shutil.copy(scan, into / name) for name in ("a.nii.gz", "a_seg.nii.gz")]
+    before = Path(named[1]).read_bytes()
+
+    with pytest.raises(UsageError, match="is one of the scans"):
+        explain(named, bundle_of(), into, replace(ONE, overwrite=True))
+    assert Path(named[1]).read_bytes() == before
+
+
 def test_a_bad_scan_does_not_stop_the_others(bundle_of, scan, tmp_path) -> None:
     shutil.copy(scan, scan.with_name("sub-02_0000.nii.gz"))
     content = scan.read_bytes()

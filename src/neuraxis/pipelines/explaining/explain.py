@@ -117,8 +117,6 @@ def explain(
     orders = find_cases(named, bundle.channels, bundle.recipe.missing.by_channel)
     if into.exists() and not into.is_dir():
         raise UsageError(f"{into}: is a file. Name a folder with --into.")
-    for name in (PAGE, *(f"{order.id}{end}" for order in orders for end in (".json", "_seg.nii.gz"))):
-        refuse_existing(into / name, options.overwrite)
     need("torch", "train")
     from neuraxis.inference.explaining.explainer import Explainer
 
@@ -129,6 +127,7 @@ def explain(
         raise UsageError(
             f"--kind experts: the network '{network}' of the model '{bundle.name}' has no experts. Leave it out."
         )
+    _refuse_outputs(orders, [into / name for name in _outputs(orders, labels, explainer, options)], options.overwrite)
     folds = () if options.fold is None else (options.fold,)
     wanted = PredictorOptions(device=options.device, threads=options.threads, folds=folds, cache=options.cache)
     work = _Work(Predictor(bundle, wanted), explainer, labels, options, into, bytes_a_case(len(orders)))
@@ -276,6 +275,28 @@ def _facts(bundle: ModelBundle) -> dict[str, str]:
         "neuraxis": __version__,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _outputs(
+    orders: Sequence[Order], labels: Sequence[str], explainer: Explainer, options: ExplainOptions
+) -> list[str]:
+    """Return the names of all files that will be written."""
+    gates = [gate.name for gate in explainer.gates] if options.kind != "gradcam" else []
+    found = [PAGE]
+    for order in orders:
+        found += [f"{order.id}.json", f"{order.id}_seg.nii.gz"]
+        found += file_names(order.id, labels, "gradcam") if options.kind != "experts" else ()
+        found += [*file_names(order.id, gates, "experts"), *file_names(order.id, gates, "gates")]
+    return found
+
+
+def _refuse_outputs(orders: Sequence[Order], outputs: Sequence[Path], overwrite: bool) -> None:
+    """Refuse to replace a result without leave, and to replace a scan at all."""
+    scans = {file.path.resolve() for order in orders if order.case for file in order.case.images.values()}
+    for file in outputs:
+        if file.resolve() in scans:
+            raise UsageError(f"{file}: is one of the scans and would be replaced. Name another place with --into.")
+        refuse_existing(file, overwrite)
 
 
 def _opened(path: Path, options: ExplainOptions) -> ModelBundle:

@@ -60,9 +60,11 @@
     context.imageSmoothingQuality = "high";
     context.drawImage(picture, 0, 0, layer.width, layer.height);
     const pixels = context.getImageData(0, 0, layer.width, layer.height);
-    for (let at = 0; at < pixels.data.length; at += 4) {
-      const level = pixels.data[at];
-      pixels.data.set([...ramp[level], Math.round(255 * opacity * Math.min(1, level / 96))], at);
+    const values = pixels.data;
+    for (let at = 0; at < values.length; at += 4) {
+      const level = values[at], colour = ramp[level];
+      for (let channel = 0; channel < 3; channel++) values[at + channel] = colour[channel];
+      values[at + 3] = 255 * opacity * Math.min(1, level / 96);
     }
     context.putImageData(pixels, 0, 0);
     pen.drawImage(layer, 0, 0);
