@@ -128,6 +128,10 @@ def test_what_cannot_be_explained_is_refused_in_one_line(bundle_of, threshold, s
             explain(scan, model, into, options)
         assert "\n" not in str(wrong.value)
         assert not into.exists()
+    network = bundle.recipe.network.model_copy(update={"name": "sam"})
+    told = replace(bundle, recipe=bundle.recipe.model_copy(update={"network": network}))
+    with pytest.raises(BundleError, match="'sam' segments what a box or point tells it to"):
+        explain(scan, told, into, ONE)
     network = bundle.folds[0].onnx
     with pytest.raises(BundleError, match=r"Name the \.nxb file"):
         explain(scan, network, into, ONE)
@@ -169,6 +173,24 @@ def test_a_bad_scan_does_not_stop_the_others(bundle_of, scan, tmp_path) -> None:
     assert bad.exit_code == 3
     assert "sub-02" in bad.error
     assert (tmp_path / "why" / "explanation.html").is_file()
+
+
+def test_a_fault_and_a_lack_of_memory_are_told_as_such(bundle_of, scan, tmp_path, monkeypatch) -> None:
+    from neuraxis.inference.explaining.gradcam import GradCam
+
+    bundle, told = bundle_of(), {}
+    for text in ("DefaultCPUAllocator: can't allocate memory", "unforeseen"):
+
+        def fail(self, stage=None, text=text):
+            raise RuntimeError(text)
+
+        monkeypatch.setattr(GradCam, "slabs", fail)
+        (result,) = explain(scan, bundle, tmp_path / "why", ONE)
+        told[result.exit_code] = result.error
+
+    assert "memory ran out" in told[5]
+    assert "unforeseen" in told[1]
+    assert not list((tmp_path / "why").glob("*.json"))
 
 
 def test_the_report_of_an_evaluation_shows_the_maps(bundle_of, scan, tmp_path) -> None:

@@ -18,9 +18,10 @@ from neuraxis.inference.explaining.home import labels_there, maps_home
 from neuraxis.inference.explaining.layers import Layer, Tap, layer_named, layers_of
 from neuraxis.inference.explaining.tiles import Tiles
 from neuraxis.inference.predictor import Ready
-from neuraxis.inference.runtimes.options import GPU_VOXELS, fold_of
+from neuraxis.inference.runtimes.options import GPU_VOXELS, fold_of, short_reason
 from neuraxis.inference.runtimes.torch import device_of, network_of
 from neuraxis.inference.tiling import Tiling
+from neuraxis.networks.catalog import PROMPTED
 from neuraxis.preparation.prepared import Prepared
 from neuraxis.progress import Progress, Silent
 
@@ -95,13 +96,19 @@ class Explainer:
         threads: processor threads; 0 means one per usable core.
 
     Raises:
-        BundleError: there is no such fold, or the bundle holds no weights that fit a network known here.
+        BundleError: there is no such fold, the bundle holds no weights that fit a network known here, or its network is
+            told where to look.
         UsageError: no layer is called so, or the device is not there.
     """
 
     def __init__(
         self, bundle: ModelBundle, fold: int | None = None, layer: str = "", device: str = "auto", threads: int = 0
     ) -> None:
+        if bundle.recipe.network.name in PROMPTED:
+            raise BundleError(
+                f"{bundle.path}: its network '{bundle.recipe.network.name}' segments what a box or point tells it to. "
+                "It has no output of the scan alone to explain. Name a bundle of another network."
+            )
         self.bundle, self._device = bundle, device_of(device)
         if self._device.type == "cpu":
             torch.set_num_threads(threads or usable_cores())
@@ -202,6 +209,10 @@ class Explainer:
                 return list(maps_home(cam.slabs(stage), prepared.way_back, len(outputs)))
         except torch.cuda.OutOfMemoryError as error:
             raise ResourceError("Memory of the GPU ran out. Free it, or explain with --device cpu.") from error
+        except RuntimeError as error:
+            if "allocate memory" not in str(error):
+                raise
+            raise MemoryError(short_reason(error)) from error
 
     def _looked(self, place: int, fold: int, prepared: Prepared, peak: float) -> Looked:
         layer, spacing = self.layers[place], prepared.grid.spacing_mm

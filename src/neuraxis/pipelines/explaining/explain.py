@@ -317,3 +317,7 @@ def _tried(work: _Work, order: Order, progress: Progress) -> ExplainResult:
     except MemoryError:
         text = f"{order.id}: memory ran out. Close other programs, crop the scan or use a larger machine."
         return ExplainResult(order.id, error=text, exit_code=ResourceError.exit_code)
+    except Exception as error:
+        log.exception("%s: failed by a fault of the program", order.id)
+        text = f"{order.id}: failed by a fault of the program ({type(error).__name__}: {error}). Please report it."
+        return ExplainResult(order.id, error=text, exit_code=NeuraxisError.exit_code)
