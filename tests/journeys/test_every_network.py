@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from neuraxis.cli.main import run
-from neuraxis.networks.catalog import NETWORKS, OPTIONS
+from neuraxis.networks.catalog import NETWORKS, OPTIONS, PROMPTED
 from neuraxis.networks.topology import plan_topology
 from neuraxis.training.curves import read_curves
 
@@ -27,7 +27,7 @@ def narrow(name: str, patch: tuple[int, int, int]) -> list[str]:
 
 @pytest.mark.long
 @pytest.mark.parametrize("patch", PATCHES.values(), ids=PATCHES)
-@pytest.mark.parametrize("name", NETWORKS.names())
+@pytest.mark.parametrize("name", [name for name in NETWORKS.names() if name not in PROMPTED])
 def test_fit_learns_and_the_bundle_segments(name, patch, toy_dataset, toy_settings, tmp_path: Path) -> None:
     kept = [setting for setting in toy_settings if not setting.startswith(("network.", "patches.", "training."))]
     settings = [*kept, f"network.name={name}", *narrow(name, patch), f"patches.shape={json.dumps(patch)}"]

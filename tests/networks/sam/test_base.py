@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -58,6 +60,14 @@ def test_what_is_no_description_is_refused_in_a_line(folder, text) -> None:
     with pytest.raises((BundleError, RecipeError)) as caught:
         find_base(str(folder), ("sam",))
     assert "\n" not in str(caught.value)
+
+
+def test_where_the_hub_says_whether_it_is_offline_is_imported_with_it() -> None:
+    """In a process of its own, where nothing else has imported the client's parts."""
+    program = "from neuraxis.networks.sam.base import find_base; find_base('nobody/nothing', ('sam',))"
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert "BundleError: nobody/nothing: is not in the hub's cache" in done.stderr.replace("neuraxis.errors.", "")
 
 
 def test_offline_the_hub_is_not_asked(monkeypatch) -> None:

@@ -13,9 +13,10 @@ import pytest
 import torch
 
 from neuraxis.bundle.bundle import open_bundle
+from neuraxis.bundle.exports.exporting import export_bundle
 from neuraxis.dataset.dataset import Dataset
 from neuraxis.dataset.prediction import is_oracle
-from neuraxis.errors import RecipeError, UsageError
+from neuraxis.errors import BundleError, RecipeError, UsageError
 from neuraxis.evaluation.evaluate import evaluate
 from neuraxis.evaluation.scores import Scores
 from neuraxis.files import sha256
@@ -174,6 +175,14 @@ def test_prompts_that_cannot_be_used_are_refused_in_a_line(fitted, cords, tmp_pa
     with pytest.raises(UsageError) as caught:
         segment(scan, fitted.bundle, tmp_path / "seg.nii.gz", SegmentOptions(prompts=wishes))
     assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("to", ["onnx", "monai", "sct", "nnunet", "browser"])
+def test_other_programs_do_not_get_what_they_cannot_ask(fitted, tmp_path, to) -> None:
+    with pytest.raises(BundleError, match="is told where to look") as caught:
+        export_bundle(fitted.bundle, tmp_path / "out", to)
     assert "\n" not in str(caught.value)
     assert not any(tmp_path.iterdir())
 

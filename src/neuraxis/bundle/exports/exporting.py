@@ -8,6 +8,7 @@ from typing import cast
 from neuraxis.bundle.bundle import ModelBundle, open_bundle
 from neuraxis.bundle.exports.catalog import EXPORTS
 from neuraxis.errors import BundleError
+from neuraxis.networks.catalog import PROMPTED
 
 
 def export_bundle(model: ModelBundle | Path | str, into: Path | str, to: str, overwrite: bool = False) -> Path:
@@ -41,6 +42,11 @@ def export_bundle(model: ModelBundle | Path | str, into: Path | str, to: str, ov
         raise BundleError(
             f"{bundle.path}: is an ensemble of {1 + len(bundle.members)} models that were planned differently; '{to}' "
             "has no place for them. Export it with --to folder, or one of the models by itself."
+        )
+    if bundle.recipe.network.name in PROMPTED and to != "folder":
+        raise BundleError(
+            f"{bundle.path}: its network '{bundle.recipe.network.name}' is told where to look, for which '{to}' has no "
+            "place. Export it with --to folder."
         )
     rules = bundle.recipe.postprocessing.in_words()
     if rules and to not in ("folder", "onnx", "browser"):

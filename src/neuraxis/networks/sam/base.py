@@ -81,7 +81,7 @@ def _refuse_folder(folder: Path) -> None:
 
 def _fetched(name: str) -> Path:
     hub = import_extra("huggingface_hub", "sam")
-    offline = bool(hub.constants.HF_HUB_OFFLINE)
+    offline = bool(import_extra("huggingface_hub.constants", "sam").HF_HUB_OFFLINE)
     try:
         paths = [Path(hub.hf_hub_download(name, file, local_files_only=offline)) for file in (CONFIG, WEIGHTS)]
     except Exception as error:  # the hub's client raises its own, requests' and the system's errors
