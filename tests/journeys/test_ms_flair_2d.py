@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,16 @@ SMALL = (
 MAKE = "dataset make ms-flair-2d --into data --size small"
 
 
+def pooled_dice(table: Path) -> float:
+    """Return the Dice of all pictures' pixels together, as published: some pictures have no lesion."""
+    with table.open(newline="", encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    both = sum(float(row["volume_ml_reference"]) + float(row["volume_ml_predicted"]) for row in rows)
+    return 2 * sum(float(row["recall"] or 0) * float(row["volume_ml_reference"]) for row in rows) / both
+
+
 @pytest.mark.long
-def test_pictures_become_a_model_that_segments_pictures_it_never_saw(neuraxis, mean_of) -> None:
+def test_pictures_become_a_model_that_segments_pictures_it_never_saw(neuraxis) -> None:
     neuraxis(f"{MAKE} --cases 20 --sites 2")
     neuraxis("fit data --recipe ms-flair-2d --variant small --into run --preview data/test/images")
     for name in ("curves.csv", "curves.png", "scores.csv", "report.html", "model.nxb"):
@@ -25,7 +34,7 @@ def test_pictures_become_a_model_that_segments_pictures_it_never_saw(neuraxis, m
 
     neuraxis("segment data/test/images --model run/model.nxb --into found")
     neuraxis("evaluate found data/test --into scores --recipe ms-flair-2d")
-    assert mean_of(Path("scores/scores.csv")) > 0.25
+    assert pooled_dice(Path("scores/scores.csv")) > 0.3
 
 
 @pytest.mark.long
