@@ -43,11 +43,12 @@ def test_a_network_that_does_not_say_its_layers_costs_zeros_and_the_program_alon
 def test_memory_grows_with_batch_and_patch_and_shrinks_with_half_precision(name):
     options = OPTIONS.load(name).planned(plan_topology((64, 64, 64), (1.0, 1.0, 1.0)), 32, 320, None)
     alone = training_memory_gb(name, options, (64, 64, 64), 1, 1, 2)
+    loss_gb = 5 * 4 * 58 * 64**3 / 2**30  # of 58 more outputs
 
     assert training_memory_gb(name, options, (64, 64, 64), 2, 1, 2) > 1.1 * alone
     assert training_memory_gb(name, options, (64, 64, 128), 1, 1, 2) > 1.1 * alone
-    assert training_memory_gb(name, options, (64, 64, 64), 1, 1, 60) > 1.1 * alone
-    assert step_memory_gb(name, options, TrainingStep((64, 64, 64), 1, 1, 2, half=True)) < 0.98 * alone
+    assert training_memory_gb(name, options, (64, 64, 64), 1, 1, 60) > alone + loss_gb
+    assert step_memory_gb(name, options, TrainingStep((64, 64, 64), 1, 1, 2, half=True)) < 0.99 * alone
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -171,8 +171,8 @@ def test_the_next_case_is_prepared_and_the_last_one_written_while_one_is_predict
     write = segment_module.Prediction.save
     prepared_b, predicting_b = threading.Event(), threading.Event()
 
-    def noting_prepare(self, volume, channels=()):
-        ready = prepare(self, volume, channels)
+    def noting_prepare(self, volume, channels=(), hints=None):
+        ready = prepare(self, volume, channels, hints)
         if volume.name.endswith("b.nii.gz"):
             prepared_b.set()
         return ready
