@@ -32,6 +32,7 @@ CPU_SECONDS: Mapping[str, float] = {
     "swin-unetr": 10,
     "transunet": 8.0,
     "unet": 4.6,
+    "unet3plus": 40,
     "unetr": 2.1,
 }
 PROGRAM_GB, SCATTERED = 0.55, 1.2
